@@ -84,7 +84,7 @@ interface Waiting {
 }
 
 /** The budget of one address. Its connections keep a reference, so that messages need no lookup. */
-export class AddressBudget {
+export class AddressBudget extends LeakyBucket {
   /** The key under which limits count the address. */
   readonly address: string;
   /** TCP connections open now. */
@@ -96,7 +96,6 @@ export class AddressBudget {
   readonly #owner: AddressBudgets;
   readonly #limited: boolean;
   readonly #slice: number;
-  readonly #bucket: LeakyBucket;
   #spent = 0;
   #urgent: Waiting[] = [];
   #waiting: Waiting[] = [];
@@ -105,12 +104,13 @@ export class AddressBudget {
   #lines = 0;
   #linesSince = 0;
 
-  constructor(address: string, owner: AddressBudgets, bucket: LeakyBucket) {
+  constructor(address: string, owner: AddressBudgets) {
+    const now = owner.now();
+    super(owner.perMs, now, owner.stalledMs(now));
     this.address = address;
     this.#owner = owner;
     this.#limited = owner.limited;
     this.#slice = owner.slice;
-    this.#bucket = bucket;
   }
 
   /** Charges a cost, in microseconds: see {@link COST}. */
@@ -170,7 +170,7 @@ export class AddressBudget {
     this.#active = false;
     const { burst, maxLevel, perMs } = this.#owner;
     const level = Math.min(this.#leak() + this.#spent, maxLevel);
-    this.#bucket.level = level;
+    this.level = level;
     this.#spent = 0;
     if (this.#limited && level > burst) {
       this.held = true;
@@ -219,7 +219,7 @@ export class AddressBudget {
 
   #leak(): number {
     const now = this.#owner.now();
-    return this.#bucket.leak(now, this.#owner.stalledMs(now));
+    return this.leak(now, this.#owner.stalledMs(now));
   }
 
   #activate(): void {
@@ -282,9 +282,7 @@ export class AddressBudgets {
   of(address: string): AddressBudget {
     const known = this.#byAddress.get(address);
     if (known !== undefined) return known;
-    const now = this.now();
-    const bucket = new LeakyBucket(this.perMs, now, this.stalledMs(now));
-    const budget = new AddressBudget(address, this, bucket);
+    const budget = new AddressBudget(address, this);
     this.#forget();
     this.#byAddress.set(address, budget);
     return budget;

@@ -67,16 +67,7 @@ const deviceSecret = Compile(wire.DeviceSecret);
 function secretsOf(body: unknown): readonly string[] {
   const { secrets } = body as { secrets?: unknown };
   if (isMissing(secrets)) return [];
-  if (!Array.isArray(secrets)) {
-    throw new RequestFault('invalid_secrets', { count: 1, details: 'secrets must be an array' });
-  }
-  if (secrets.length > MAX_PURGE_SECRETS) {
-    const details = `at most ${MAX_PURGE_SECRETS} secrets`;
-    throw new RequestFault('invalid_secrets', { count: secrets.length, details });
-  }
-  const invalid = secrets.filter((secret) => !deviceSecret.Check(secret)).length;
-  if (invalid > 0) throw new RequestFault('invalid_secrets', { count: invalid });
-  return secrets;
+  return checked('invalid_secrets', 'secrets', secrets, MAX_PURGE_SECRETS, deviceSecret);
 }
 
 /** The devices that a purge names: the array if there is one, otherwise the single id that older clients send. */
@@ -90,20 +81,25 @@ function namedDevices(body: unknown): readonly string[] {
     throw new RequestFault('missing_deviceIds_or_deviceId');
   }
   const named = isMissing(deviceIds) ? [single] : deviceIds;
-  if (!Array.isArray(named)) {
-    throw new RequestFault('invalid_device_ids', {
-      count: 1,
-      details: 'deviceIds must be an array',
-    });
+  if (Array.isArray(named) && named.length === 0) throw new RequestFault('empty_deviceIds_array');
+  return checked('invalid_device_ids', 'deviceIds', named, MAX_PURGE_IDS, deviceId);
+}
+
+/** Returns a list whose entries all match. Otherwise, `count` is the number of wrong ones. */
+function checked(
+  code: 'invalid_secrets' | 'invalid_device_ids',
+  name: string,
+  list: unknown,
+  most: number,
+  entry: typeof deviceId,
+): readonly string[] {
+  if (!Array.isArray(list)) {
+    throw new RequestFault(code, { count: 1, details: `${name} must be an array` });
   }
-  if (named.length === 0) throw new RequestFault('empty_deviceIds_array');
-  if (named.length > MAX_PURGE_IDS) {
-    throw new RequestFault('invalid_device_ids', {
-      count: named.length,
-      details: `at most ${MAX_PURGE_IDS} ids`,
-    });
+  if (list.length > most) {
+    throw new RequestFault(code, { count: list.length, details: `at most ${most} ${name}` });
   }
-  const invalid = named.filter((id) => !deviceId.Check(id)).length;
-  if (invalid > 0) throw new RequestFault('invalid_device_ids', { count: invalid });
-  return named;
+  const count = list.filter((each) => !entry.Check(each)).length;
+  if (count > 0) throw new RequestFault(code, { count });
+  return list;
 }

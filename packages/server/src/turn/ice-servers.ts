@@ -9,6 +9,9 @@ import type { ManagedServers } from './managed-servers.js';
 /** The `ttl` of an answer without the servers of the provider and without credentials. It is short so that clients ask again soon. */
 const ASK_AGAIN_SECONDS = 60;
 
+/** Maximum number of addresses in memory, and of users. A user that was removed counts again. */
+const MAX_REMEMBERED = 100_000;
+
 export type IceServersByRoom = ReturnType<typeof createIceServers>;
 
 /** @param provider - the servers of a TURN provider; while there are any, they replace those of the settings */
@@ -19,7 +22,18 @@ export function createIceServers(
 ) {
   const { turnSecrets, turnTtlSeconds } = config;
   const [secret] = turnSecrets;
-  const budget = new CredentialBudget(config.maxTurnCredentialsPerHour, clock);
+  const quota = new Quota(config.maxTurnCredentialsPerHour, clock, MAX_REMEMBERED);
+  /** The addresses and users that were counted. */
+  const counted = new Set<string>();
+  /** Counts a user of an address, once, and returns 0; or returns the seconds that the address must wait. */
+  const countUser = (address: string, username: string): number => {
+    const name = `${address} ${username}`;
+    const wait = counted.has(name) ? 0 : quota.take(address);
+    if (wait === 0) counted.add(name);
+    const [oldest] = counted;
+    if (counted.size > MAX_REMEMBERED) counted.delete(oldest as string);
+    return wait;
+  };
   const stun = config.stunUrls.length > 0 ? [{ urls: [...config.stunUrls] }] : [];
   const extra = config.iceServersExtra.map(({ urls, username, credential }) => ({
     urls,
@@ -50,7 +64,7 @@ export function createIceServers(
     const nowSeconds = Math.floor(nowMs / 1000);
     const expiresAt = expiryOf(userId, turnTtlSeconds, nowSeconds);
     const credentials = turnCredentials(secret, userId, expiresAt);
-    const waitSeconds = budget.take(address, credentials.username);
+    const waitSeconds = countUser(address, credentials.username);
     if (waitSeconds > 0) return { kind: 'limited', waitSeconds };
     const turn = { urls: [...config.turnUrls], ...credentials };
     return {
@@ -84,32 +98,4 @@ export function createIceServers(
       return given.kind === 'granted' ? given.iceServers : [...stun, ...extra];
     },
   };
-}
-
-/** Maximum number of addresses in memory, and of users. A user that was removed counts again. */
-const MAX_REMEMBERED = 100_000;
-
-/** Bounds how many different TURN users one address gets per hour. A repeated request for the same user is free. */
-class CredentialBudget {
-  readonly #quota: Quota;
-  readonly #given = new Set<string>();
-
-  /** @param perHour - users that an address may get at once; the allowance refills within an hour */
-  constructor(perHour: number, clock: Clock) {
-    this.#quota = new Quota(perHour, clock, MAX_REMEMBERED);
-  }
-
-  /** Gives a user to an address and returns 0, or returns the seconds that the address must wait. */
-  take(address: string, username: string): number {
-    const name = `${address} ${username}`;
-    if (this.#given.has(name)) return 0;
-    const wait = this.#quota.take(address);
-    if (wait > 0) return wait;
-    this.#given.add(name);
-    if (this.#given.size > MAX_REMEMBERED) {
-      const [oldest] = this.#given;
-      this.#given.delete(oldest as string);
-    }
-    return 0;
-  }
 }
