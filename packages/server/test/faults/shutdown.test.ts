@@ -13,6 +13,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import { buildApp } from '../../src/app.js';
 import { parseConfig } from '../../src/settings/config.js';
+import { captureLog } from '../support/captured-log.js';
 
 /** Opens a connection that never answers a close, because its socket is not read. */
 async function deafPeer(wsUrl: string): Promise<Peer> {
@@ -52,7 +53,8 @@ test('after SIGTERM, readiness fails, requests and held checks are answered, con
   server.signal('SIGTERM');
   await all[0]?.closed;
   const ready = await call(url, 'GET', '/readyz');
-  expect([ready.status, ready.body?.error]).toEqual([503, 'unavailable']);
+  const notReady = { error: 'unavailable', details: 'not ready: draining' };
+  expect([ready.status, ready.body]).toEqual([503, notReady]);
   expect((await call(url, 'GET', '/healthz')).status).toBe(200);
   const fresh = await call(url, 'POST', '/api/rooms', { joinid: '000002', client1: 'x' });
   expect([fresh.status, fresh.headers.get('retry-after') !== null]).toEqual([503, true]);
@@ -138,9 +140,10 @@ test('a request whose body never arrives is cut off after SHUTDOWN_SECONDS', asy
   await Promise.all([cutOff, closing]);
 });
 
-test('for SHUTDOWN_NOTICE_SECONDS, only readiness shows the shutdown, and all clients are served', async () => {
+test('for SHUTDOWN_NOTICE_SECONDS, only readiness shows the shutdown, all clients are served, and no warning is logged', async () => {
   const clock = new FakeClock();
-  const server = await startServer({ SHUTDOWN_NOTICE_SECONDS: '4' }, { clock });
+  const { log, lines } = captureLog();
+  const server = await startServer({ SHUTDOWN_NOTICE_SECONDS: '4' }, { clock, log });
   const closing = server.close();
   await expect.poll(async () => (await call(server.url, 'GET', '/readyz')).status).toBe(503);
   await pairDevices(server.url);
@@ -157,6 +160,7 @@ test('for SHUTDOWN_NOTICE_SECONDS, only readiness shows the shutdown, and all cl
   clock.advance(1);
   expect(await peer.closed).toMatchObject({ code: 1012 });
   await closing;
+  expect(lines().filter(({ level }) => level >= 40)).toEqual([]);
 });
 
 test('a connection without any request does not delay the shutdown', async () => {

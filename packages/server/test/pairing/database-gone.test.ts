@@ -75,17 +75,18 @@ describe.each([
   });
 });
 
-test('a server answers 503 and is not ready', async () => {
+test('a server answers 503 and is not ready, is still healthy, and is ready again when the files are back', async () => {
   const path = newFile();
   const server = await serverForTest({ SQLITE_DB_PATH: path });
   const { url } = server;
   const { roomid } = await pairDevices(url);
   const { joinid, client1 } = await createPending(url);
-  deleteAll(path);
-  expect(await call(url, 'GET', '/readyz')).toMatchObject({
-    status: 503,
-    body: { details: 'not ready: store' },
-  });
+  renameSync(dirname(path), `${dirname(path)}.moved`);
+  const ready = await call(url, 'GET', '/readyz');
+  const notReady = { error: 'unavailable', details: 'not ready: store' };
+  expect([ready.status, ready.body]).toEqual([503, notReady]);
+  expect(Number(ready.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect((await call(url, 'GET', '/healthz')).status).toBe(200);
   for (const [method, at, body] of [
     ['POST', '/api/rooms', { joinid: someCode(), client1, expiresInSeconds: 60 }],
     ['POST', '/api/rooms/accept', { joinid, client2: someDevice() }],
@@ -97,4 +98,6 @@ test('a server answers 503 and is not ready', async () => {
     expect(status, `${method} ${at}`).toBe(503);
     expect(headers.get('retry-after')).not.toBeNull();
   }
+  renameSync(`${dirname(path)}.moved`, dirname(path));
+  await expect.poll(async () => (await call(url, 'GET', '/readyz')).status).toBe(200);
 });

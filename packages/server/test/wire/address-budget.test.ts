@@ -168,10 +168,19 @@ test('an opening handshake beyond the budget is answered 429 with Retry-After', 
   await Peer.connect(wsUrl, { headers: from('192.0.2.2') });
 });
 
-test('TCP connections beyond MAX_SOCKETS_PER_ADDRESS get 503 and are counted; a trusted proxy has no limit', async () => {
-  const direct = await serverForTest({ MAX_SOCKETS_PER_ADDRESS: '3' });
-  await open(direct.url, 3);
-  expect((await rawRequest(direct.url, '')).status).toBe(503);
+test.each(['MAX_SOCKETS', 'MAX_SOCKETS_PER_ADDRESS'])(
+  'TCP connections beyond %s are 503 before any of their bytes is read',
+  async (name) => {
+    const { url, wsUrl } = await serverForTest({ [name]: '3' });
+    const peer = await Peer.connect(wsUrl);
+    await open(url, 2);
+    const { status, headers } = await rawRequest(url, '');
+    expect([status, headers.has('retry-after')]).toEqual([503, true]);
+    expect(await peer.sync()).toEqual([]);
+  },
+);
+
+test('MAX_SOCKETS_PER_ADDRESS does not apply to a trusted proxy', async () => {
   const env = { MAX_SOCKETS_PER_ADDRESS: '3', TRUST_PROXY: 'loopback' };
   const behindProxy = await serverForTest(env);
   await open(behindProxy.url, 10);

@@ -1,5 +1,13 @@
 // The fields of each request: which are missing, which are invalid, and in which order. docs/protocol.md §2 and §3.
-import { call, newPending, roomsApi, someCode, someDevice } from '@couplet/testkit/api';
+import {
+  call,
+  createPending,
+  newPending,
+  pairDevices,
+  roomsApi,
+  someCode,
+  someDevice,
+} from '@couplet/testkit/api';
 import { serverUnderTest } from '@couplet/testkit/server';
 import { describe, expect, test } from 'vitest';
 import { ILLEGAL_CODES, ILLEGAL_IDS, LEGAL_IDS, MISSING } from '../support/ids.js';
@@ -100,22 +108,6 @@ test('unknown fields are ignored, regardless of their values', async () => {
 test.each(LEGAL_IDS)(
   'an id of %s is kept byte for byte, and matches only itself',
   async (_name, id) => {
-    const cancelled = newPending({ client1: id });
-    expect((await api.create(cancelled)).status).toBe(201);
-    await api.cancel(cancelled);
-    expect((await api.check(cancelled)).status).toBe(404);
-
-    const pending = newPending({ client1: id });
-    const { joinid } = pending;
-    await api.create(pending);
-    expect((await api.check({ joinid, client1: id })).status).toBe(204);
-    const accepted = await api.accept({ joinid, client2: 'another' });
-    const roomid = accepted.body?.roomid;
-    expect((await api.room(roomid)).body).toStrictEqual({
-      roomid,
-      client1: id,
-      client2: 'another',
-    });
     const near = [
       id.toLowerCase(),
       `${id}x`,
@@ -124,19 +116,25 @@ test.each(LEGAL_IDS)(
       [...id].slice(0, -1).join(''),
       `${id}\u0000`,
     ].filter((other) => other !== '' && other !== id && Buffer.byteLength(other) <= 256);
-    for (const client1 of near) expect((await api.check({ joinid, client1 })).status).toBe(404);
-    expect((await api.purge({ deviceIds: near })).body).toMatchObject({ roomsDeleted: 0 });
-    expect((await api.purge({ deviceIds: [id] })).body).toMatchObject({
-      roomsDeleted: 1,
-      pendingsDeleted: 1,
+    const { joinid } = await createPending(url, { client1: id });
+    for (const client1 of near) await api.cancel({ joinid, client1 });
+    expect((await api.check({ joinid, client1: id })).status).toBe(204);
+    const { roomid } = (await api.accept({ joinid, client2: 'another' })).body ?? {};
+    expect((await api.room(roomid)).body).toStrictEqual({
+      roomid,
+      client1: id,
+      client2: 'another',
     });
+    for (const client1 of near) expect((await api.check({ joinid, client1 })).status).toBe(404);
+    const second = await pairDevices(url, undefined, id);
+    expect((await api.room(second.roomid)).body).toEqual(second);
+    expect((await api.purge({ deviceIds: near })).body).toMatchObject({ roomsDeleted: 0 });
+    const deleted = { roomsDeleted: 2, pendingsDeleted: 1 };
+    expect((await api.purge({ deviceIds: [id] })).body).toMatchObject(deleted);
 
-    const other = newPending();
-    await api.create(other);
-    const second = (await api.accept({ joinid: other.joinid, client2: id })).body?.roomid;
-    expect((await api.room(second)).body).toMatchObject({ client2: id });
-    await api.purge({ deviceIds: [id] });
-
+    const cancelled = await createPending(url, { client1: id });
+    await api.cancel({ joinid: cancelled.joinid, client1: id });
+    expect((await api.check({ joinid: cancelled.joinid, client1: id })).status).toBe(404);
     expect((await api.room(encodeURIComponent(id))).status).toBe(404);
     expect((await api.deleteRoom({ roomid: id })).status).toBe(200);
   },

@@ -1,14 +1,8 @@
 // Idempotency-Key on every POST under /api: a client recovers from a lost answer. docs/protocol.md §3.
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { call, createPending, roomsApi, someCode, someDevice } from '@couplet/testkit/api';
 import { FakeClock } from '@couplet/testkit/fake-clock';
-import {
-  serverForTest,
-  serverUnderTest,
-  startServer,
-  temporaryFolder,
-} from '@couplet/testkit/server';
+import { serverForTest, serverUnderTest } from '@couplet/testkit/server';
 import { rowsOf } from '@couplet/testkit/stories';
 import { play } from '@couplet/testkit/wire-stories';
 import { expect, test } from 'vitest';
@@ -116,19 +110,6 @@ test('a key is kept for ten minutes', async () => {
   expect((await accept()).status).toBe(404);
   clock.advance(1);
   expect((await accept()).status).toBe(200);
-});
-
-test('answers are kept across a restart', async () => {
-  const path = join(temporaryFolder(), 'chat.db');
-  const body = { joinid: someCode(), expiresInSeconds: 300, client1: someDevice() };
-  const headers = key();
-  const answers: unknown[] = [];
-  for (let run = 0; run < 2; run++) {
-    const server = await startServer({ SQLITE_DB_PATH: path });
-    answers.push((await call(server.url, 'POST', '/api/rooms', body, headers)).body);
-    await server.close();
-  }
-  expect(answers[1]).toEqual(answers[0]);
 });
 
 test('with the maximum number of records, a request with a new key is 503, and one without a key is served', async () => {
