@@ -15,6 +15,7 @@
 //     a sets ios in room              a push target (`TARGETS`), or `nothing`
 //     a claims room                   claims the push target of a: `claimed ios`, `too_soon`, `no_target`
 //     a forgets ios in room           the target is dead
+//     time                            the time of the first request with this key: `first NOW`
 //     sweep                           the number of deleted rooms
 //     counts                          pendings and rooms
 //
@@ -171,6 +172,10 @@ async function call(store: PairingStore, step: string): Promise<string> {
       const { roomsDeleted, pendingsDeleted, roomsKept, pendingsKept } = purged;
       return [roomsDeleted, pendingsDeleted, roomsKept, pendingsKept].join(' ');
     }
+    case 'time': {
+      const first = await store.firstTime(now, repeat ?? once(''));
+      return first.kind === 'first' ? `first NOW+${first.at - NOW}` : first.kind;
+    }
     case 'sweep':
       return String((await store.sweep(now)).rooms);
     case 'counts': {
@@ -313,6 +318,17 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
     with a key, a repeat does not cancel a code that was created since: a creates 1;
         a cancels 1 as cancel = cancelled; a creates 1; a cancels 1 as cancel = cancelled;
         a checks 1 = waiting
+    `,
+  );
+
+  holds(
+    'requests with a key',
+    `
+    several stores share the records, which expire to the millisecond: a creates 1;
+        b accepts 1 into room as k & 2: b accepts 1 into room as k = accepted room b of 000001 & accepted room b of 000001;
+        2: b accepts 1 into other at UNTIL-1 as k = accepted room;
+        b accepts 1 into other at UNTIL as k = missing; time as time = first NOW+0;
+        2: time at NOW+5 as time = first NOW+0; 2: time at UNTIL as time = first NOW+600000
     `,
   );
 

@@ -1,22 +1,10 @@
-// Penalties in memory: waits, bounded size, and removal over time. Their rules are in contract/guesses.ts.
+// Penalties in memory: bounded size, and removal over time. Their rules are in contract/guesses.ts.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
-import { Penalties, waitAfter } from '../../src/limits/penalties.js';
+import { Penalties } from '../../src/limits/penalties.js';
 
 const POLICY = { free: 3, firstWaitSeconds: 1, maxWaitSeconds: 60, forgiveSeconds: 100 };
-
-test.each([
-  [0, 0],
-  [3, 0],
-  [4, 1],
-  [5, 2],
-  [9, 32],
-  [10, 60],
-  [1000, 60],
-])('after %i failures, the wait is %i seconds', (failures, seconds) => {
-  expect(waitAfter(failures, POLICY)).toBe(seconds);
-});
 
 test('beyond the capacity, the key with the oldest failure is removed', () => {
   const clock = new FakeClock();

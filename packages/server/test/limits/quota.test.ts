@@ -4,13 +4,6 @@ import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
 import { Quota } from '../../src/limits/quota.js';
 
-/** Returns how many can be taken before a wait. */
-async function drain(quota: Quota, key = 'a'): Promise<number> {
-  let taken = 0;
-  while ((await quota.take(key)) === 0) taken += 1;
-  return taken;
-}
-
 test.each([1, 7, 11, 13, 300, 9999])(
   '%i per hour are no more than that, however an hour divides',
   async (perHour) => {
@@ -22,16 +15,6 @@ test.each([1, 7, 11, 13, 300, 9999])(
     expect([perHour - 1, perHour]).toContain(taken);
   },
 );
-
-test('exactly the number that was given back can be taken again', async () => {
-  const quota = new Quota(10, new FakeClock(), 10);
-  await quota.giveBack('a');
-  await drain(quota);
-  await quota.giveBack('a');
-  await quota.giveBack('a');
-  expect(await drain(quota)).toBe(2);
-  expect(await drain(quota, 'b')).toBe(10);
-});
 
 test('the number of keys is bounded, and keys with a complete quota are removed', async () => {
   const clock = new FakeClock();

@@ -96,15 +96,3 @@ test('an accept during a check in the store is not missed', async () => {
   expect(await outcome).toEqual({ kind: 'collected', roomId: 'room' });
   expect(clock.pending).toBe(0);
 });
-
-test('a check whose client has already disconnected does not reach the store', async () => {
-  const clock = new FakeClock();
-  const { store, answers } = slowStore();
-  const pairing = createPairing(store, new Waiting(clock, 10), clock, false);
-  expect(
-    await pairing.check('123456', 'a', 30, AbortSignal.abort(), (read) => read()),
-  ).toMatchObject({
-    kind: 'waiting',
-  });
-  expect(answers).toEqual([]);
-});

@@ -203,25 +203,4 @@ describeWith(['redis-server'], 'the store in Redis', () => {
       }
     }
   });
-
-  test('all stores share the records, which outlive each store', async () => {
-    const { redis, prefix, store } = await open();
-    const other = openRedisStore(redis, { prefix, isTimeGiven: true });
-    await create(store, '000001', 'a', LATER, NOW);
-    const both = await Promise.all(
-      [store, other].map((each, n) =>
-        accept(each, '000001', 'b', `room${n}`, UNTIL, NOW, once('key')),
-      ),
-    );
-    expect(both[0]).toEqual(both[1]);
-    expect(both[0]?.kind).toBe('accepted');
-    expect(await other.firstTime(NOW, once('key'))).toEqual(both[0]);
-    expect(await other.firstTime(NOW, { ...once('key'), fingerprint: 'x' })).toEqual({
-      kind: 'key_reused',
-    });
-    const later = UNTIL;
-    expect(await other.firstTime(later, once('key'))).toEqual({ kind: 'first', at: later });
-    expect(await other.firstTime(NOW, once('time'))).toEqual({ kind: 'first', at: NOW });
-    expect(await store.firstTime(NOW + 5, once('time'))).toEqual({ kind: 'first', at: NOW });
-  });
 });
