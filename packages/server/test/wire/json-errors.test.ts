@@ -25,26 +25,19 @@ function outcomeOf({ status, headers, body }: RawAnswer): string {
 const valid = (id: string) =>
   `{"joinid":"${id}","deviceId":"a","client1":"a","client2":"a","expiresInSeconds":5}`;
 const type = (value: string | undefined) => ({ 'content-type': value });
+const only = (body: string): [string] => [body];
 const coding = (value: string) => ({ 'content-encoding': value });
 
 /** Answer → bodies, with the headers that differ from those of JSON. `missing`: the body was read and has no fields. */
 const BODIES: Record<string, [body: string, headers?: RequestHeaders][]> = {
   '400 invalid_json': [
-    ['hello'],
-    ['{"joinid":"123456"'],
-    ['joinid=123456&client1=a'],
-    ['{"joinid":"123456",}'],
-    ['{}{}'],
+    ...['hello', 'joinid=123456&client1=a', '{}{}', '"123456"', '5', 'true', '  '].map(only),
+    ...['{"joinid":"123456"', '{"joinid":"123456",}', '[{"joinid":"123456"}]'].map(only),
     ['{"expiresInSeconds":NaN}'],
-    ['[{"joinid":"123456"}]'],
-    ['"123456"'],
-    ['5'],
-    ['true'],
-    ['  '],
     // A byte order mark alone; and bytes that are not UTF-8: a stray one, an overlong NUL, a surrogate, half a character.
     ['\xef\xbb\xbf'],
-    ...['\x80', '\xc0\x80', '\xed\xa0\x80', '\xe2\x82'].map((id): [string] => [valid(id)]),
-    ...[32, 20_000].map((n): [string] => [`{"x":${'['.repeat(n)}${']'.repeat(n)}}`]),
+    ...['\x80', '\xc0\x80', '\xed\xa0\x80', '\xe2\x82'].map((id) => only(valid(id))),
+    ...[32, 20_000].map((n) => only(`{"x":${'['.repeat(n)}${']'.repeat(n)}}`)),
     [`{"x":[${'0,'.repeat(9_999)}0]}`],
   ],
   '400 missing': [
@@ -64,13 +57,10 @@ const BODIES: Record<string, [body: string, headers?: RequestHeaders][]> = {
   '413 payload_too_large': [['', { ...type('application/json'), 'content-length': 3_000_000 }]],
   '415 unsupported_media_type': [
     ['{}', type(undefined)],
-    ['{}', type('text/plain')],
-    ['{}', type('text/json')],
-    ['{}', type('application/x-www-form-urlencoded')],
-    ['{}', type('multipart/form-data; boundary=x')],
-    ['{}', type('application/jsonp')],
-    ['{}', type('nonsense')],
-    ['{}', type('*/*')],
+    ...'text/plain | text/json | application/x-www-form-urlencoded | multipart/form-data; boundary=x'
+      .concat(' | application/jsonp | nonsense | */*')
+      .split(' | ')
+      .map((value): [string, RequestHeaders] => ['{}', type(value)]),
   ],
   '415 unsupported_media_type, identity': [
     [gzipSync('{}').toString('latin1'), coding('gzip')],

@@ -15,6 +15,9 @@ const SERVERS = {
 };
 afterAll(() => Promise.all(Object.values(SERVERS).map((server) => server.close())));
 
+/** Header lines with ` | ` between them. */
+const listOf = (lines: string): RequestHeaders[] =>
+  lines.split(' | ').map((line) => Object.fromEntries([line.split(': ')]));
 const local = (headers: RequestHeaders = {}) => ({ host: 'localhost:8080', ...headers });
 const own = { origin: 'http://localhost:8080', 'sec-fetch-site': 'same-origin' };
 
@@ -42,48 +45,29 @@ const REQUESTS: Record<
   behindProxy: { served: [local()], refused: [local({ 'x-forwarded-for': '127.0.0.1' })] },
   open: {
     served: [
-      ...['localhost', 'LOCALHOST:1', '127.0.0.1:8080', '127.8.9.1', '[::1]', '[::1]:8080'].map(
-        (host) => ({ host }),
-      ),
+      ...listOf('host: localhost | host: LOCALHOST:1 | host: 127.0.0.1:8080 | host: 127.8.9.1'),
+      ...listOf('host: [::1] | host: [::1]:8080'),
       local(own),
     ],
     refused: [
       // A page that reached this machine under another name.
-      ...[
-        'chat.example.org',
-        'localhost.example.org',
-        'example.org:8080',
-        '127.0.0.1.example.org',
-        '192.168.1.7:8080',
-        '[2001:db8::1]',
-      ].map((host) => ({ host })),
+      ...listOf('host: chat.example.org | host: localhost.example.org | host: example.org:8080'),
+      ...listOf('host: 127.0.0.1.example.org | host: 192.168.1.7:8080 | host: [2001:db8::1]'),
       // A request that a proxy on this machine forwarded, also after 2000 other headers.
       ...[
-        { forwarded: 'for=192.0.2.1' },
-        { 'x-forwarded-for': '127.0.0.1' },
-        { 'x-forwarded-for': '' },
-        { 'x-forwarded-host': 'chat.example.org' },
-        { 'x-forwarded-proto': 'https' },
-        { 'x-real-ip': '127.0.0.1' },
-        { 'x-client-ip': '192.0.2.1' },
-        { 'x-original-forwarded-for': '192.0.2.1' },
-        { 'x-envoy-external-address': '192.0.2.1' },
-        { via: '1.1 proxy' },
-        { 'cf-connecting-ip': '192.0.2.1' },
-        { 'true-client-ip': '192.0.2.1' },
-        { 'fly-client-ip': '192.0.2.1' },
-        { 'fastly-client-ip': '192.0.2.1' },
-        { 'cdn-loop': 'cloudflare' },
+        ...listOf('forwarded: for=192.0.2.1 | x-forwarded-for: 127.0.0.1 | x-forwarded-for: '),
+        ...listOf('x-forwarded-host: chat.example.org | x-forwarded-proto: https | via: 1.1 proxy'),
+        ...listOf('x-real-ip: 127.0.0.1 | x-client-ip: 192.0.2.1 | true-client-ip: 192.0.2.1'),
+        ...listOf('x-original-forwarded-for: 192.0.2.1 | x-envoy-external-address: 192.0.2.1'),
+        ...listOf('cf-connecting-ip: 192.0.2.1 | fly-client-ip: 192.0.2.1 | cdn-loop: cloudflare'),
+        ...listOf('fastly-client-ip: 192.0.2.1'),
         // A proxy that is configured for WebSockets.
         { connection: 'upgrade, close', upgrade: 'h2c' },
         { a: `\r\n${'A:\r\n'.repeat(1999)}x-forwarded-for: 192.0.2.1` },
+        // A page of another site in a browser on this machine.
+        ...listOf('origin: https://evil.example | origin: null | origin: http://localhost:3000'),
+        ...listOf('sec-fetch-site: cross-site | sec-fetch-site: same-site'),
       ].map(local),
-      // A page of another site in a browser on this machine.
-      local({ origin: 'https://evil.example' }),
-      local({ origin: 'null' }),
-      local({ origin: 'http://localhost:3000' }),
-      local({ 'sec-fetch-site': 'cross-site' }),
-      local({ 'sec-fetch-site': 'same-site' }),
     ],
   },
 };

@@ -39,40 +39,22 @@ test('a check is held until the code is accepted, and returns the room; later it
   }
 });
 
-/** Preference → the seconds after which the answer comes; null: at once, and the preference is not applied. */
-test.each<[string, number | null]>([
+/** Preferences, and the seconds after which the answer comes; null: at once, and the preference is not applied. */
+const PREFERENCES: [string, number | null][] = [
   ['wait=0', 0],
   ['wait=5', 5],
-  ...['31', '60', '4000000000', '99999999999999999999999'].map((seconds): [string, number] => [
-    `wait=${seconds}`,
-    30,
-  ]),
-  ...[
-    'WAIT=7',
-    'wait = 7',
-    'wait="7"',
-    'wait=007',
-    'respond-async, wait=7',
-    'wait=7, handling=lenient',
-    'wait=7; foo=bar',
-    'foo; bar=1 , wait=7',
-    'wait=7, wait=9',
-    'return=minimal\r\nprefer: wait=7',
-  ].map((header): [string, number] => [header, 7]),
-  ...[
-    'wait',
-    'wait=',
-    'wait=-5',
-    'wait=1e3',
-    'nowait=5',
-    'x; wait=5',
-    'wait=1.5',
-    'wait=x',
-    'await=5',
-    'wait5',
-    '',
-  ].map((header): [string, null] => [header, null]),
-])(
+  ['wait=31 | wait=60 | wait=4000000000 | wait=99999999999999999999999', 30],
+  ['WAIT=7 | wait = 7 | wait="7" | wait=007 | respond-async, wait=7 | wait=7, handling=lenient', 7],
+  ['wait=7; foo=bar | foo; bar=1 , wait=7 | wait=7, wait=9 | return=minimal\r\nprefer: wait=7', 7],
+  ['wait | wait= | wait=-5 | wait=1e3 | nowait=5 | x; wait=5 | wait=1.5 | wait=x | await=5', null],
+  ['wait5 | ', null],
+];
+
+test.each(
+  PREFERENCES.flatMap(([texts, seconds]) =>
+    texts.split(' | ').map((text) => [text, seconds] as const),
+  ),
+)(
   'a check with “%s” of a code that is not accepted is 204 after %s seconds',
   async (prefer, seconds) => {
     const { joinid, client1 } = await createPending(url);
