@@ -113,6 +113,17 @@ export class AddressBudget extends LeakyBucket {
     this.#slice = owner.slice;
   }
 
+  /** Counts a WebSocket connection. */
+  connected(): void {
+    this.connections += 1;
+    this.#owner.connections += 1;
+  }
+
+  disconnected(): void {
+    this.connections -= 1;
+    this.#owner.connections -= 1;
+  }
+
   /** Charges a cost, in microseconds: see {@link COST}. */
   charge(cost: number): void {
     if (!this.#limited) return;
@@ -247,6 +258,8 @@ export class AddressBudgets {
   readonly burst: number;
   readonly maxLevel: number;
   readonly maxLines: number;
+  /** WebSocket connections of all addresses. */
+  connections = 0;
   /** Requests and opening handshakes that were refused because the budget of their address was used up. */
   refused = 0;
   /** Lines that were dropped since the last report. */

@@ -37,6 +37,9 @@ export type Attempt =
   /** The service may accept the same notification later: after `afterMs`, if it has named a time. */
   | { kind: 'later'; cause: Cause; afterMs: number | undefined };
 
+/** Sends one request; settles soon after its signal is aborted. */
+type Send = (signal: AbortSignal) => Promise<Attempt>;
+
 /** Counts the end of a notification. */
 export type Meter = (end: End, seconds: number) => void;
 
@@ -91,17 +94,13 @@ export class Delivery {
   }
 
   /**
-   * Sends one notification by `send`, which must settle soon after its signal is aborted. Never rejects.
+   * Sends one notification. Never rejects.
    *
    * @param isNeeded - called before each attempt
    */
-  async run(
-    send: (signal: AbortSignal) => Promise<Attempt>,
-    isNeeded: () => boolean = () => true,
-  ): Promise<PushOutcome> {
+  async run(send: Send, isNeeded: () => boolean = () => true): Promise<PushOutcome> {
     const { clock, meter } = this.#deps;
     const start = clock.monotonic();
-    if (this.#isClosed) return { kind: 'dropped' };
     if (this.#unsettled >= MAX_UNSETTLED) {
       meter('queue_full', 0);
       return { kind: 'dropped' };
@@ -109,15 +108,10 @@ export class Delivery {
     this.#unsettled += 1;
     const attempt = await this.#attempts(send, isNeeded);
     this.#unsettled -= 1;
-    if (attempt === 'ended') return { kind: 'dropped' };
-    const seconds = (clock.monotonic() - start) / 1000;
-    if (attempt === 'circuit_open') {
-      meter('circuit_open', seconds);
-      return { kind: 'dropped' };
-    }
-    const isAccepted = attempt.kind === 'sent' || attempt.kind === 'dead';
-    meter(isAccepted ? attempt.kind : attempt.cause, seconds);
-    return { kind: isAccepted ? attempt.kind : 'failed' };
+    if (attempt === undefined) return { kind: 'dropped' };
+    meter('cause' in attempt ? attempt.cause : attempt.kind, (clock.monotonic() - start) / 1000);
+    if (attempt.kind === 'circuit_open') return { kind: 'dropped' };
+    return { kind: 'cause' in attempt ? 'failed' : attempt.kind };
   }
 
   /** Ends all notifications. */
@@ -126,13 +120,11 @@ export class Delivery {
     for (const end of this.#ends) end();
   }
 
-  async #attempts(
-    send: (signal: AbortSignal) => Promise<Attempt>,
-    isNeeded: () => boolean,
-  ): Promise<Attempt | 'circuit_open' | 'ended'> {
+  /** Resolves to undefined if the notification is no longer needed, or at close. */
+  async #attempts(send: Send, isNeeded: () => boolean) {
     for (let count = 1; ; count++) {
       const attempt = await this.#next(send, isNeeded);
-      if (typeof attempt === 'string' || attempt.kind !== 'later') return attempt;
+      if (attempt?.kind !== 'later') return attempt;
       const pauseMs = attempt.afterMs ?? BACKOFF_MS[count - 1] ?? 0;
       if (count === MAX_ATTEMPTS || pauseMs > MAX_PAUSE_MS) return attempt;
       await this.#pause(pauseMs);
@@ -140,24 +132,21 @@ export class Delivery {
   }
 
   /** Waits for its turn, and tries once. */
-  async #next(
-    send: (signal: AbortSignal) => Promise<Attempt>,
-    isNeeded: () => boolean,
-  ): Promise<Attempt | 'circuit_open' | 'ended'> {
+  async #next(send: Send, isNeeded: () => boolean) {
     const entered = this.#turns.enter('', () => this.#isClosed);
-    if (!(entered === true || (await entered))) return 'ended';
+    if (!(entered === true || (await entered))) return undefined;
     try {
-      if (this.#isClosed || !isNeeded()) return 'ended';
-      if (!this.#mayTry()) return 'circuit_open';
+      if (this.#isClosed || !isNeeded()) return undefined;
+      if (!this.#mayTry()) return { kind: 'circuit_open' as const };
       const attempt = await this.#try(send);
-      if (attempt !== 'ended') this.#judge(attempt);
+      if (attempt !== undefined) this.#judge(attempt);
       return attempt;
     } finally {
       this.#turns.leave('');
     }
   }
 
-  async #try(send: (signal: AbortSignal) => Promise<Attempt>): Promise<Attempt | 'ended'> {
+  async #try(send: Send): Promise<Attempt | undefined> {
     const { clock, log, service } = this.#deps;
     const limit = new AbortController();
     const end = () => limit.abort();
@@ -166,7 +155,7 @@ export class Delivery {
     try {
       return await send(limit.signal);
     } catch (error) {
-      if (this.#isClosed) return 'ended';
+      if (this.#isClosed) return undefined;
       if (limit.signal.aborted) return { kind: 'failed', cause: 'timeout' };
       const { code } = error as { code?: unknown };
       // Only the code: the message may have an address.

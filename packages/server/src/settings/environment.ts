@@ -46,33 +46,32 @@ export function parseDotEnv(bytes: Uint8Array): Environment {
 
 /** Returns a warning for each variable of `.env` that is unknown, but close to the name of a setting. */
 export function misspelled(file: Environment): string[] {
+  const settings = [...SETTINGS.keys()];
   return Object.keys(file).flatMap((name) => {
     if (SETTINGS.has(name)) return [];
-    const [nearest] = [...SETTINGS.keys()]
-      .map((setting) => ({ setting, edits: distance(name.toUpperCase(), setting) }))
-      .filter(({ setting, edits }) => edits <= Math.min(2, setting.length / 4))
-      .sort((one, other) => one.edits - other.edits);
+    const near = (edits: number) =>
+      settings.find(
+        (setting) => edits <= setting.length / 4 && areWithin(name.toUpperCase(), setting, edits),
+      );
+    const nearest = near(1) ?? near(2);
     return nearest === undefined
       ? []
-      : [`.env: ${name} is not a setting; did you mean ${nearest.setting}?`];
+      : [`.env: ${name} is not a setting; did you mean ${nearest}?`];
   });
 }
 
-/** The optimal string alignment distance: how many letters to insert, delete, replace, or swap with the next one. */
-function distance(a: string, b: string): number {
-  const rows = [Array.from({ length: b.length + 1 }, (_, n) => n)];
-  const at = (i: number, j: number) => rows[i]?.[j] as number;
-  for (let i = 1; i <= a.length; i++) {
-    rows.push([i]);
-    for (let j = 1; j <= b.length; j++) {
-      const isSwapped = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      const edits = [at(i, j - 1) + 1, at(i - 1, j) + 1];
-      edits.push(at(i - 1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1));
-      if (isSwapped && i > 1 && j > 1) edits.push(at(i - 2, j - 2) + 1);
-      rows[i]?.push(Math.min(...edits));
-    }
-  }
-  return at(a.length, b.length);
+/** Whether so many edits suffice between two texts: to insert, delete or replace a letter, or swap it with the next one. */
+function areWithin(a: string, b: string, edits: number): boolean {
+  if (a === b) return true;
+  if (a !== '' && a[0] === b[0]) return areWithin(a.slice(1), b.slice(1), edits);
+  if (edits === 0) return false;
+  const isSwapped = a[0] === b[1] && a[1] === b[0];
+  return (
+    areWithin(a.slice(1), b, edits - 1) ||
+    areWithin(a, b.slice(1), edits - 1) ||
+    areWithin(a.slice(1), b.slice(1), edits - 1) ||
+    (isSwapped && areWithin(a.slice(2), b.slice(2), edits - 1))
+  );
 }
 
 const unquoted = (value: string): string => {

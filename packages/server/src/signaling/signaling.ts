@@ -14,7 +14,7 @@ import { handle, type MayJoin, type RoomDirectory, type Waker } from './handlers
 import { attacher } from './websocket/attach.js';
 import { Corking } from './websocket/corking.js';
 import { startHeartbeat } from './websocket/heartbeat.js';
-import { Admission, acceptWebSockets } from './websocket/upgrade.js';
+import { acceptWebSockets } from './websocket/upgrade.js';
 
 /** A request for a seat, as passed to the embedding application. */
 export interface JoinRequest {
@@ -73,8 +73,7 @@ export function startSignaling(deps: SignalingDeps): Signaling {
     backplane.roomCount(),
   );
   const stopHeartbeat = startHeartbeat(connections, clock, config.heartbeatSeconds, counters);
-  const admission = new Admission(config.maxConnections, config.maxConnectionsPerAddress);
-  const parts = { ...deps, counters, connections, backplane, admission, corking: new Corking() };
+  const parts = { ...deps, counters, connections, backplane, corking: new Corking() };
   const handlerDeps = { ...parts, mayJoin: joinRule(config.requirePairedRooms, gate) };
   const refuse = acceptWebSockets(server, {
     ...parts,

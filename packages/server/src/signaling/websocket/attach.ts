@@ -9,13 +9,12 @@ import { FastLane, type FastLaneDeps } from '../fast-lane/fast-lane.js';
 import { BURST_SECONDS, RateMeter } from '../rates.js';
 import { Connection, type ConnectionDeps } from './connection.js';
 import { ReceiveQueue, type ReceiveQueueDeps } from './receive-queue.js';
-import type { Admission, ClientSocket, SocketHandlers } from './upgrade.js';
+import type { ClientSocket, SocketHandlers } from './upgrade.js';
 
 export interface AttachDeps extends Omit<ConnectionDeps, 'onGone'>, ReceiveQueueDeps, FastLaneDeps {
   config: Config;
   connections: Connections;
   backplane: Backplane;
-  admission: Admission;
   /** The server name in `connected`. */
   serverName: string;
   /** Whether each connection keeps its opening request. */
@@ -24,7 +23,7 @@ export interface AttachDeps extends Omit<ConnectionDeps, 'onGone'>, ReceiveQueue
 
 /** Returns the function that takes over a socket after its opening handshake. */
 export function attacher(deps: AttachDeps) {
-  const { config, connections, backplane, admission, counters, clock, stalls, log } = deps;
+  const { config, connections, backplane, counters, clock, stalls, log } = deps;
   const rate = {
     messagesPerSecond: config.maxMessagesPerSecond,
     bytesPerSecond: config.maxBytesPerSecond,
@@ -76,7 +75,7 @@ export function attacher(deps: AttachDeps) {
     close(code: number) {
       const { connection } = this.lane;
       connection.leave();
-      admission.exit(connection.budget);
+      connection.budget.disconnected();
       connections.delete(connection);
       if (connection.budget.mayLog()) log.info({ conn: connection.number, code }, 'disconnected');
     },

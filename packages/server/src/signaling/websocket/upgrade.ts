@@ -37,40 +37,9 @@ export class ClientSocket extends WebSocket {
   }
 }
 
-/**
- * Limits connections in total and per address, before the opening handshake costs anything. Those of an address are counted
- * on the address itself.
- */
-export class Admission {
-  readonly #maxTotal: number;
-  readonly #maxPerAddress: number;
-  #total = 0;
-
-  constructor(maxTotal: number, maxPerAddress: number) {
-    this.#maxTotal = maxTotal;
-    this.#maxPerAddress = maxPerAddress;
-  }
-
-  /** Admits one more from this address, or returns the limit that it would exceed. */
-  enter(address: Pick<AddressBudget, 'connections'>): 'admitted' | 'total' | 'address' {
-    if (this.#total >= this.#maxTotal) return 'total';
-    if (address.connections >= this.#maxPerAddress) return 'address';
-    address.connections += 1;
-    this.#total += 1;
-    return 'admitted';
-  }
-
-  /** Uncounts an admitted connection that has closed. */
-  exit(address: Pick<AddressBudget, 'connections'>): void {
-    this.#total -= 1;
-    address.connections -= 1;
-  }
-}
-
 export interface UpgradeDeps {
-  config: Pick<Config, 'maxMessageBytes' | 'requestTimeoutSeconds' | 'demo'>;
+  config: Config;
   clock: Clock;
-  admission: Admission;
   budgets: AddressBudgets;
   counters: SignalingCounters;
   corking: Corking;
@@ -80,7 +49,7 @@ export interface UpgradeDeps {
   allowsOrigin: OriginRule | null;
   /** The embedding application's decision on the request. */
   authorize: (request: IncomingMessage) => boolean | Promise<boolean>;
-  /** Takes the socket after the handshake; must uncount it from the admission when it closes. */
+  /** Takes the socket after the handshake; must uncount it from its budget when it closes. */
   accept: (
     socket: ClientSocket,
     stream: Socket,
@@ -94,11 +63,12 @@ const CLOSE_TIMEOUT_MS = 5000;
 
 /** Handles all upgrades of an HTTP server. Returns the function that refuses them, for a shutdown. */
 export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void {
+  const { config } = deps;
   const options: ServerOptions<typeof ClientSocket> & { closeTimeout: number } = {
     noServer: true,
     WebSocket: ClientSocket,
     clientTracking: false,
-    maxPayload: deps.config.maxMessageBytes,
+    maxPayload: config.maxMessageBytes,
     // Compression costs far more memory and time than signaling messages are worth.
     perMessageDeflate: false,
     // The connection answers pings within its bounds.
@@ -131,29 +101,35 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     const fault = deps.hostFault(request);
     if (fault !== undefined) return fault === 'forbidden' ? 'host' : 'handshake';
     if (originForm(request.url ?? '').split('?', 1)[0] !== '/') return 'path';
+    if (!allowsOrigin(request)) return 'origin';
+    if (deps.budgets.connections >= config.maxConnections) return 'total';
+    return budget.connections >= config.maxConnectionsPerAddress ? 'address' : undefined;
+  };
+
+  const allowsOrigin = (request: IncomingMessage): boolean => {
     const { origin } = request.headers;
-    if (deps.allowsOrigin === null || origin === undefined || deps.allowsOrigin(origin)) {
-      return undefined;
-    }
+    if (deps.allowsOrigin === null || origin === undefined) return true;
     // The demo page of this server may connect.
-    return deps.config.demo && isOwnOrigin(origin, requestedHost(request)) ? undefined : 'origin';
+    const isOwn = config.demo && isOwnOrigin(origin, requestedHost(request));
+    return isOwn || deps.allowsOrigin(origin);
   };
 
   /** The application's decision; a decision after the time of a request is a refusal. */
   const inTime = async (word: Promise<boolean>): Promise<boolean> => {
     let cancel: Cancel = () => {};
     const late = new Promise<boolean>((resolve) => {
-      cancel = deps.clock.after(deps.config.requestTimeoutSeconds * 1000, () => resolve(false));
+      cancel = deps.clock.after(config.requestTimeoutSeconds * 1000, () => resolve(false));
     });
     return Promise.race([word, late]).finally(() => cancel());
   };
 
   const upgrade = async (request: IncomingMessage, stream: Socket, head: Buffer) => {
     const budget = deps.budgets.of(addressKey(clientAddress(request, deps.trust)));
-    const admitted = objection(request, budget) ?? deps.admission.enter(budget);
-    if (admitted !== 'admitted') return refuse(stream, admitted);
-    const exit = () => deps.admission.exit(budget);
-    // During the handshake, the end of the socket ends its admission.
+    const cause = objection(request, budget);
+    if (cause !== undefined) return refuse(stream, cause);
+    budget.connected();
+    const exit = () => budget.disconnected();
+    // During the handshake, the end of the socket uncounts it.
     stream.once('close', exit);
     presentToken(request.headers);
     const word = deps.authorize(request);
