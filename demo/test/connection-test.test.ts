@@ -1,6 +1,5 @@
 // Tests the demo's connection test against a real coturn and against unreachable servers.
 import { describeWith } from '@couplet/testkit/components';
-import { freePort } from '@couplet/testkit/coturn';
 import { coturn, SECRET } from '@couplet/testkit/turn-fixture';
 import { expect, test } from 'vitest';
 import { startSite, useBrowser, type Visitor, visit } from './support/visitor.js';
@@ -47,18 +46,6 @@ describeWith(['chromium', 'turnserver'], 'the connection test', () => {
     expect(steps[turn]).toMatch(/^does not work in/);
     expect(texts[turn]).toContain('refuses the credentials (401)');
     expect(findings.join()).toContain('refuses the credentials');
-  });
-
-  test('reports that UDP is blocked and TCP works', async () => {
-    const { port } = await coturn();
-    const [udp, tcp] = [
-      `turn:127.0.0.1:${await freePort()}`,
-      `turn:127.0.0.1:${port}?transport=tcp`,
-    ];
-    const { steps, findings } = await examine({ TURN_SECRET: SECRET, TURN_URLS: `${udp},${tcp}` });
-    expect(steps[udp]).toMatch(/^does not work/);
-    expect(steps[tcp]).toMatch(/^works/);
-    expect(findings.join()).toContain('UDP seems to be blocked in this network');
   });
 
   test('reports that there is no TURN server, and deletes its devices', async () => {

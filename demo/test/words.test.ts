@@ -78,6 +78,10 @@ describe('the connection test', () => {
     ['STUN works', [result('stun:a', 'works')]],
     ['STUN works', [result('stun:a', 'nothing-new')]],
     ['UDP seems to be blocked', [result('stun:a', 'fails', 701)]],
+    [
+      'UDP seems to be blocked',
+      [result('turn:a', 'fails', 701), result('turn:a?transport=tcp', 'works')],
+    ],
   ])('the summary is %j for %j', (text, results) => {
     expect(JSON.stringify(findings(results))).toContain(text);
   });

@@ -43,23 +43,6 @@ test.each([[{}], [null], [undefined], [5], [new Blob(['x'])]])(
   },
 );
 
-test('drained resolves at once if little is buffered, otherwise when the buffer has drained', async () => {
-  const { box, channel } = outbox();
-  expect(channel.bufferedAmountLowThreshold).toBe(DRAINED_BYTES);
-  channel.bufferedAmount = DRAINED_BYTES;
-  await box.drained();
-  channel.bufferedAmount += 1;
-  let drained = 0;
-  const waiting = [box.drained(), box.drained()].map((one) => one.then(() => drained++));
-  await Promise.resolve();
-  expect(drained).toBe(0);
-  channel.bufferedAmount = 0;
-  channel.dispatchEvent(new Event('bufferedamountlow'));
-  await Promise.all(waiting);
-  box.check();
-  expect(drained).toBe(2);
-});
-
 test.each([
   ['closes', 'not_connected'],
   ['is dropped', 'closed'],

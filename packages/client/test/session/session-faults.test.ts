@@ -203,6 +203,10 @@ test.each([
     expect(reported).toEqual([]);
     for (const lost of ['a', data, 'b']) say(lost);
     expect(reported).toEqual(['messages_lost']);
+    // A listener that is removed gets no more of them, and they are kept.
+    begun.session.once('message', (data) => reported.push(data));
+    await Promise.resolve();
+    expect(reported).toHaveLength(2);
     begun.session.on('message', (data) => reported.push(data));
     await Promise.resolve();
     say('and on');
