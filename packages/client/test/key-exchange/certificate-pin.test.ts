@@ -1,4 +1,5 @@
 // Tests the descriptions that a certificate pin admits, as written by real implementations, and refuses.
+import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { RTCPeerConnection as WeriftConnection } from 'werift';
 import { CertificatePin } from '../../src/key-exchange/certificate-pin.js';
@@ -160,4 +161,23 @@ test.each(Object.entries(refused))('refused: %s', (_title, sdp) => {
   expect(pin.admits(sdp)).toBe(false);
   // Also refused if the platform has applied it.
   expect(pin.holds(connection(sdp))).toBe(false);
+});
+
+const certificate = Uint8Array.of(1, 2, 3);
+const fingerprintBy = (hash: string) => {
+  const digest = createHash(hash.replace('-', '')).update(certificate).digest('hex');
+  return `a=fingerprint:${hash} ${digest.replace(/..(?=.)/g, '$&:')}`;
+};
+
+test.each([
+  [fingerprintBy('sha-256'), true],
+  [fingerprintBy('sha-384'), true],
+  [FINGERPRINT, false],
+])('a certificate matches %s: %s', async (fingerprint, matches) => {
+  const sdp = lines(...START, DATA, fingerprint, 'a=fingerprint:sha-999 AA');
+  const sctp = { transport: { getRemoteCertificates: () => [certificate.buffer] } };
+  const pc = { ...connection(sdp), sctp } as unknown as RTCPeerConnection;
+  expect(await new CertificatePin(pc).verify(pc)).toBe(matches);
+  // Without access to certificates, only the descriptions are checked.
+  expect(await pinOf(sdp).verify(connection(sdp))).toBe(true);
 });
