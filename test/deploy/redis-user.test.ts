@@ -1,8 +1,10 @@
-// deploy/redis/users.conf: every operation works with the rights of that user, in every mode, and every right is used.
+// deploy/redis/users.conf: every operation works with the rights of that user, in every mode, also over TLS, and every right is
+// used.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { call, pairDevices, someCode } from '@couplet/testkit/api';
-import { runCommand } from '@couplet/testkit/command';
+import { type Certificate, makeCertificate } from '@couplet/testkit/certificate';
+import { runCommand, startCommand } from '@couplet/testkit/command';
 import { describeWith } from '@couplet/testkit/components';
 import { Peer } from '@couplet/testkit/peer';
 import {
@@ -12,10 +14,10 @@ import {
   startWatchedRedis,
 } from '@couplet/testkit/redis-servers';
 import { temporaryFolder } from '@couplet/testkit/server';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { SLOTS, slotOf } from '../../packages/server/src/redis/servers.js';
 import { ROOT } from '../support.js';
-import { startClusterNode, untilReady } from './cluster.js';
+import { type ClusterNode, startClusterNode, startShippedRedis, untilReady } from './cluster.js';
 import { exercise } from './exercise.js';
 
 const PASSWORD = 'a-password-of-the-tests';
@@ -31,29 +33,32 @@ const folder = temporaryFolder();
 /** Commands that a server has run, from Couplet and from the test. */
 const run = new Set<string>();
 
-const asCouplet = (url: string) => url.replace('redis://', `redis://couplet:${PASSWORD}@`);
+const asCouplet = (url: string) => url.replace('://', `://couplet:${PASSWORD}@`);
 
 interface Special {
   /** Further settings. */
   env?: Record<string, string>;
+  /** The nodes trust it and use TLS. */
+  certificate?: Certificate;
   /** Operations in addition to {@link exercise}. */
-  also?: (node: { url: string }) => Promise<void>;
+  also?: (nodes: readonly [ClusterNode, ClusterNode]) => Promise<void>;
 }
 
 /** Runs every operation with two nodes as the user couplet; fails if any command is refused. */
 async function worksOn(
   servers: readonly RedisServer[],
   url: string,
-  { env = {}, also = async () => {} }: Special = {},
+  { env = {}, certificate, also = async () => {} }: Special = {},
 ): Promise<void> {
   for (const server of servers) await server.admin('ACL', 'SETUSER', 'couplet', ...rules);
-  const settings = { REDIS_URL: asCouplet(url), ...env };
+  const trust = certificate && { NODE_EXTRA_CA_CERTS: certificate.cert };
+  const settings = { REDIS_URL: asCouplet(url), ...trust, ...env };
   const nodes = await Promise.all([1, 2].map(() => startClusterNode(folder, settings)));
   for (const node of nodes) onTestFinished(node.kill);
   await untilReady(nodes);
-  const [first, second] = nodes as [(typeof nodes)[0], (typeof nodes)[0]];
+  const [first, second] = nodes as [ClusterNode, ClusterNode];
   const failed = await exercise([first, second])
-    .then(() => also(first))
+    .then(() => also([first, second]))
     .then(() => first.shutDown())
     .then(
       () => undefined,
@@ -105,35 +110,39 @@ async function beginToMove(servers: readonly RedisServer[], slot: number): Promi
   await step(source, 'MIGRATING', await id(target));
 }
 
-describeWith(['redis-server'], 'the user of Couplet in Redis', () => {
-  describe('of one server', () => {
-    let server: RedisServer;
-    beforeAll(async () => {
-      server = await startRedis();
-    });
-    afterAll(() => server.dispose());
+/** Every TLS connection named its server. */
+const NAMED = new Set([true]);
 
-    test('may do everything that is needed, and nothing else', async () => {
-      const url = `${server.url}/1`;
-      await worksOn([server], url, { also: () => migrates(server, url) });
-      for (const command of [
-        ['CONFIG', 'GET', '*'],
-        ['FLUSHALL'],
-        ['KEYS', '*'],
-        ['GET', 'of somebody else'],
-        ['SPUBLISH', 'of somebody else', ''],
-      ]) {
-        const verdict = await server.admin('ACL', 'DRYRUN', 'couplet', ...command);
-        expect(String(verdict), command[0]).toMatch(/no permissions/);
-      }
-    });
+describeWith(['redis-server', 'openssl'], 'the user of Couplet in Redis', () => {
+  /** It has no IP address, so it fits only the announced name. */
+  const certificate = makeCertificate(folder, { address: false });
+
+  test('may do everything that is needed, with replicas that acknowledge, and nothing else', async () => {
+    const server = await startRedis();
+    onTestFinished(server.dispose);
+    const replica = await startRedis([`replicaof 127.0.0.1 ${server.port}`]);
+    onTestFinished(replica.dispose);
+    const url = `${server.url}/1`;
+    const env = { REDIS_REPLICAS_ACK: '1' };
+    await worksOn([server], url, { env, also: () => migrates(server, url) });
+    for (const command of [
+      ['CONFIG', 'GET', '*'],
+      ['FLUSHALL'],
+      ['KEYS', '*'],
+      ['GET', 'of somebody else'],
+      ['SPUBLISH', 'of somebody else', ''],
+    ]) {
+      const verdict = await server.admin('ACL', 'DRYRUN', 'couplet', ...command);
+      expect(String(verdict), command[0]).toMatch(/no permissions/);
+    }
   });
 
-  test('may do so in a Redis Cluster, during a slot migration', async () => {
-    const cluster = await startRedisCluster();
+  test('may do so in a Redis Cluster over TLS, whose masters are found by name, during a slot migration', async () => {
+    const cluster = await startRedisCluster(3, false, [], certificate);
     onTestFinished(cluster.dispose);
     await worksOn(cluster.servers, cluster.url, {
-      async also({ url }) {
+      certificate,
+      async also([{ url }]) {
         const roomId = 'a room whose slot is moving';
         await beginToMove(cluster.servers, slotOfRoom(roomId));
         const peer = await Peer.connect(url.replace('http', 'ws'));
@@ -141,18 +150,47 @@ describeWith(['redis-server'], 'the user of Couplet in Redis', () => {
         await peer.close();
       },
     });
+    for (const server of cluster.servers) expect(new Set(server.hellos())).toEqual(NAMED);
   });
 
-  test('may do so with Sentinels, and with replicas that acknowledge', async () => {
-    const watched = await startWatchedRedis();
+  test('may do so with Sentinels over TLS, also after a failover', async () => {
+    const watched = await startWatchedRedis({ tls: certificate });
     onTestFinished(watched.dispose);
-    await worksOn(watched.servers, watched.url, { env: { REDIS_REPLICAS_ACK: '1' } });
+    const [master] = watched.servers;
+    await worksOn(watched.servers, watched.url, {
+      certificate,
+      async also(nodes) {
+        const [port = 0] = await watched.masterPorts();
+        await master.stop();
+        await watched.sentinels[0]?.admin('SENTINEL', 'FAILOVER', 'mymaster');
+        await watched.failedOver(port);
+        await untilReady(nodes);
+        await exercise(nodes);
+        await master.start();
+      },
+    });
+    for (const sentinel of watched.sentinels) expect(new Set(sentinel.hellos())).toEqual(NAMED);
+    for (const server of watched.servers) expect(server.hellos()).toContain(true);
   });
 
-  // This test is last, because it uses the commands of all the others.
+  // This test uses the commands of all the others.
   test('has no unused right', () => {
     // `ping` is for the healthcheck of docker-compose.cluster.yml. The others are sent to replicas of a Redis Cluster.
     const others = ['ping', 'readonly', 'readwrite'];
     expect(allowed.filter((name) => !run.has(name) && !others.includes(name))).toEqual([]);
+  });
+
+  test('a node without the authority of a Redis with TLS is not ready, and its log names the certificate', async () => {
+    const { url, stop } = await startShippedRedis(folder, makeCertificate(folder));
+    onTestFinished(stop);
+    const node = startCommand(['serve'], { cwd: folder, env: { REDIS_URL: url } });
+    const address = await node.listening;
+    expect((await call(address, 'GET', '/readyz')).status).toBe(503);
+    node.child.kill('SIGTERM');
+    const { code, stdout } = await node.ended;
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/self-signed certificate.*Redis cannot be reached/);
+    // The value is a secret.
+    expect(stdout).not.toContain(new URL(url).password);
   });
 });
