@@ -5,6 +5,7 @@ import {
   connect,
   type OutgoingHttpHeaders,
 } from 'node:http2';
+import { parsedJson } from '../base/json.js';
 import type { ApnsCredentials } from './credentials.js';
 import { type Attempt, attemptOfStatus, REJECTED } from './delivery.js';
 import {
@@ -170,15 +171,7 @@ async function answerOf(stream: ClientHttp2Stream, body: string) {
     stream.on('error', (error) => reject(error.cause ?? error));
     stream.on('close', () => (answer.status === 0 ? reject(new Error('no answer')) : resolve()));
   });
-  if (answer.status !== 200) answer.reason = reasonOf(text);
+  // A proxy may answer with another text; the status decides then.
+  if (answer.status !== 200) answer.reason = String(Object(parsedJson(text)).reason);
   return answer;
-}
-
-function reasonOf(text: string): string {
-  try {
-    return String(JSON.parse(text).reason);
-  } catch {
-    // A proxy may answer with another text; the status decides then.
-    return '';
-  }
 }

@@ -1,6 +1,7 @@
 // Reads the credentials of the push services from the settings and from files, and explains faults in them.
 import { createECDH, createPrivateKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { parsedJson } from '../base/json.js';
 import { ConfigError } from '../settings/config.js';
 import type { PushSettings } from '../settings/push.js';
 
@@ -71,8 +72,9 @@ function apnsOf(setting: string, config: PushSettings) {
 
 /** `tokenUri`: where an access token is requested. */
 function fcmOf(setting: string, { fcmUrl: origin }: PushSettings) {
-  const text = contentOf(setting, setting.startsWith('{'));
-  const account = jsonOf(text);
+  const parsed = parsedJson(contentOf(setting, setting.startsWith('{')));
+  if (parsed === undefined) throw new Fault('is not JSON');
+  const account: Record<string, unknown> = Object(parsed);
   if ('project_info' in account) {
     throw new Fault(
       'is google-services.json, which belongs in the app; the server needs the key of a service account',
@@ -94,15 +96,6 @@ function fcmOf(setting: string, { fcmUrl: origin }: PushSettings) {
     tokenUri,
     origin,
   };
-}
-
-function jsonOf(text: string): Record<string, unknown> {
-  try {
-    return Object(JSON.parse(text));
-  } catch {
-    // The error is dropped because it may quote the key.
-    throw new Fault('is not JSON');
-  }
 }
 
 function privateKeyOf(pem: string, type: 'ec' | 'rsa', fault: string): KeyObject {

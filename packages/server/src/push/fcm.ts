@@ -1,4 +1,5 @@
 // Sends notifications to Android devices through Firebase Cloud Messaging, HTTP v1 API.
+import { parsedJson } from '../base/json.js';
 import type { FcmCredentials } from './credentials.js';
 import { type Attempt, attemptOfStatus, REJECTED } from './delivery.js';
 import {
@@ -128,11 +129,5 @@ function isDead(status: number, code: unknown, fields: readonly unknown[]): bool
   return fields.every((field) => field === 'message.token');
 }
 
-function jsonOf(text: string): Record<string, unknown> {
-  try {
-    return Object(JSON.parse(text));
-  } catch {
-    // A proxy may answer with another text; the status decides then.
-    return {};
-  }
-}
+/** The members of an answer. A proxy may answer with another text; the status decides then. */
+const jsonOf = (text: string): Record<string, unknown> => Object(parsedJson(text));

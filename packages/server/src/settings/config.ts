@@ -1,5 +1,6 @@
 // Declares the schema of all settings, and parses and validates the environment.
 import { Compile, type Static, Type } from '@couplet/protocol/typebox';
+import { parsedJson } from '../base/json.js';
 import { hostsFault } from './host-names.js';
 import { choice, flag, integer, text } from './kinds.js';
 import { LIMIT_SETTINGS } from './limits.js';
@@ -202,17 +203,8 @@ function fromText(setting: Setting, text: string): Config[keyof Config] | undefi
   if (setting.type === 'integer') return /^-?\d{1,15}$/.test(text) ? Number(text) : undefined;
   if (setting.type === 'boolean') return BOOLEANS[text.toLowerCase()];
   if (setting.type === 'array' && setting.items?.type === 'string') return text.split(/\s*,\s*/);
-  if (setting.type === 'array') return json(text);
+  if (setting.type === 'array') return parsedJson(text) as Config[keyof Config] | undefined;
   return text;
-}
-
-function json(text: string): Config[keyof Config] | undefined {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // The error is dropped because it may quote a credential.
-    return undefined;
-  }
 }
 
 const BOOLEANS: Record<string, boolean | undefined> = {

@@ -1,5 +1,6 @@
 // Reads ICE servers and their lifetime from the answer of a TURN provider, in any of the shapes that providers use.
 import type { RTCIceServer } from '@couplet/protocol';
+import { parsedJson } from '../base/json.js';
 import { iceServerFault, isIceUrl } from '../settings/turn.js';
 
 /** Every client gets the whole list, and tries every URL. */
@@ -18,7 +19,7 @@ export interface ProviderAnswer {
 
 /** Returns undefined if the text is not an answer with a usable TURN server and, if it has a `ttl`, a usable one. */
 export function readAnswer(text: string): ProviderAnswer | undefined {
-  const answer = parsed(text);
+  const answer = parsedJson(text);
   const ttlSeconds = ttlOf(answer);
   if (ttlSeconds === 'invalid') return undefined;
   const iceServers: RTCIceServer[] = [];
@@ -50,15 +51,6 @@ export function readAnswer(text: string): ProviderAnswer | undefined {
 const isBlocked = (url: unknown): boolean => typeof url === 'string' && /:53(\?|$)/.test(url);
 
 const isUsable = (url: unknown): url is string => typeof url === 'string' && isIceUrl(url);
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // The error is dropped because it may quote a credential.
-    return undefined;
-  }
-}
 
 /**
  * Metered answers with a list, Cloudflare with `iceServers` (formerly one server instead of a list), Twilio with
