@@ -2,7 +2,7 @@
 import type { Server as TlsServer } from 'node:tls';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { type Cancel, type Clock, systemClock } from './base/clock.js';
-import { SERVER_NAME, VERSION } from './base/version.js';
+import { VERSION } from './base/version.js';
 import { type Engine, type EngineDeps, embeddedEngine } from './engine.js';
 import { adminGuard, metricsRoute } from './http/admin.js';
 import { authorizeRequests, type RequestRule } from './http/authorize.js';
@@ -36,8 +36,9 @@ import { createWaker } from './push/wake.js';
 import type { Config } from './settings/config.js';
 import { originRule } from './settings/origins.js';
 import { hasPush } from './settings/push.js';
+import type { SignalingGate } from './signaling/parts.js';
 import { roomListRoute } from './signaling/routes.js';
-import { type SignalingGate, startSignaling } from './signaling/signaling.js';
+import { startSignaling } from './signaling/signaling.js';
 import { createIceServers } from './turn/ice-servers.js';
 import type { ManagedServers } from './turn/managed-servers.js';
 import { iceServersRoute } from './turn/routes.js';
@@ -235,7 +236,6 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     trust,
     hostFault: everyRequest.hostFault,
     allowsOrigin: originRule(config),
-    serverName: SERVER_NAME,
     budgets,
     stalls,
   });

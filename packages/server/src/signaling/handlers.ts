@@ -2,11 +2,9 @@
 import { type JoinRoom, SIGNALING_ERRORS, type SignalingErrorCode } from '@couplet/protocol';
 import { assertNever } from '../base/assert-never.js';
 import { judgeClaim, type PairedSecrets } from '../base/device-secrets.js';
-import type { Logger } from '../observability/logger.js';
-import type { Config } from '../settings/config.js';
 import type { Backplane } from './backplane.js';
-import type { SignalingCounters } from './counters.js';
 import type { Incoming } from './parse.js';
+import type { SignalingParts } from './parts.js';
 import type { PairedDevices } from './room.js';
 import type { Forwarded } from './serialize.js';
 import type { Connection } from './websocket/connection.js';
@@ -19,14 +17,6 @@ export interface RoomDirectory {
   prove(roomId: string, deviceId: string): Promise<unknown>;
 }
 
-/** Whether a device may take a seat; called before the room is read. */
-export type MayJoin = (
-  connection: Connection,
-  roomId: string,
-  deviceId: string | null,
-  devices: PairedSecrets | undefined,
-) => boolean | Promise<boolean>;
-
 /** Wakes the other device of a paired room. */
 export interface Waker {
   /** Call this after each join. Wakes the other device if the connection stays alone. */
@@ -35,14 +25,10 @@ export interface Waker {
   wake(connection: Connection): Promise<'sent' | SignalingErrorCode>;
 }
 
-export interface HandlerDeps {
+export interface HandlerDeps extends SignalingParts {
   backplane: Backplane;
   directory: RoomDirectory;
   waker: Waker;
-  mayJoin: MayJoin;
-  config: Pick<Config, 'requireDeviceSecrets'>;
-  counters: SignalingCounters;
-  log: Logger;
 }
 
 /** Handles one message. Returns a promise only if it waits for a store or a backplane; forwarding does not. */
@@ -79,8 +65,9 @@ export function sendFault(connection: Connection, code: SignalingErrorCode, erro
 async function join(
   connection: Connection,
   { roomId, deviceId, secret }: JoinRoom,
-  { backplane, directory, waker, mayJoin, config, log }: HandlerDeps,
+  deps: HandlerDeps,
 ): Promise<void> {
+  const { backplane, directory, waker, config, log } = deps;
   const device = deviceId || null;
   // Also for a joiner that names no device: the seats may be reserved for proved devices.
   const pair = await directory.find(roomId);
@@ -88,7 +75,7 @@ async function join(
   const isRefused =
     claim?.kind === 'refused' ||
     (claim !== undefined && claim.kind !== 'proved' && config.requireDeviceSecrets) ||
-    !(await mayJoin(connection, roomId, device, pair));
+    !(await mayJoin(connection, roomId, device, pair, deps));
   if (isRefused) {
     sendFault(connection, 'forbidden');
     return;
@@ -110,6 +97,22 @@ async function join(
   // If it closed during the join, it had no seat to give up then.
   if (!connection.open) await backplane.depart(roomId, connection.id, 'disconnect');
   else waker.joined(connection);
+}
+
+/** With paired rooms required, only the two devices of the room may join; the application decides on each join. */
+function mayJoin(
+  { request }: Connection,
+  roomId: string,
+  deviceId: string | null,
+  devices: PairedSecrets | undefined,
+  { config, gate }: HandlerDeps,
+): boolean | Promise<boolean> {
+  if (config.requirePairedRooms) {
+    const paired = devices !== undefined && deviceId !== null;
+    if (!paired || (deviceId !== devices.client1 && deviceId !== devices.client2)) return false;
+  }
+  if (gate.join === undefined || request === undefined) return true;
+  return gate.join({ request, roomId, deviceId });
 }
 
 /** The paired devices for the room; `proved` is a device that has just proved itself. */

@@ -1,51 +1,27 @@
 // Assembles the signaling feature from connections, backplane, heartbeat and upgrade; starts and drains it.
-import type { IncomingMessage, Server } from 'node:http';
-import { systemClock } from '../base/clock.js';
+import type { Server } from 'node:http';
 import type { TrustProxy } from '../http/client-address.js';
 import type { HostRule } from '../http/hosts.js';
-import type { AddressBudgets } from '../limits/address-budget.js';
-import type { Stalls } from '../limits/event-loop-stalls.js';
-import type { Services } from '../observability/services.js';
 import type { OriginRule } from '../settings/origins.js';
 import type { Backplane, LocalConnections } from './backplane.js';
 import { Connections, type IceServers } from './connections.js';
 import { signalingCounters } from './counters.js';
-import { handle, type MayJoin, type RoomDirectory, type Waker } from './handlers.js';
-import { attacher } from './websocket/attach.js';
+import { handle, type RoomDirectory, type Waker } from './handlers.js';
+import type { SignalingParts } from './parts.js';
 import { Corking } from './websocket/corking.js';
 import { startHeartbeat } from './websocket/heartbeat.js';
 import { acceptWebSockets } from './websocket/upgrade.js';
 
-/** A request for a seat, as passed to the embedding application. */
-export interface JoinRequest {
-  /** The HTTP request that opened the connection: its headers, its query. */
-  request: IncomingMessage;
-  roomId: string;
-  deviceId: string | null;
-}
-
-/** Decisions of the embedding application; a missing hook allows everything. */
-export interface SignalingGate {
-  /** Whether a WebSocket may be opened; otherwise the handshake is answered 401. */
-  connect?: (request: IncomingMessage) => boolean | Promise<boolean>;
-  /** Whether a connection may take a seat; otherwise it gets `forbidden`. */
-  join?: (join: JoinRequest) => boolean | Promise<boolean>;
-}
-
-export interface SignalingDeps extends Services {
+export interface SignalingDeps extends Omit<SignalingParts, 'counters' | 'corking'> {
   server: Server;
   /** Creates the backplane over the connections of this process. */
   createBackplane: (connections: LocalConnections) => Backplane;
   directory: RoomDirectory;
   waker: Waker;
   iceServers: IceServers;
-  gate: SignalingGate;
   trust: TrustProxy;
   hostFault: HostRule;
   allowsOrigin: OriginRule | null;
-  serverName: string;
-  budgets: AddressBudgets;
-  stalls: Pick<Stalls, 'total'>;
 }
 
 export interface Signaling {
@@ -64,7 +40,7 @@ const DRAIN_TURN_MS = 50;
 const SHARE_FOR_CLOSES = 0.75;
 
 export function startSignaling(deps: SignalingDeps): Signaling {
-  const { server, config, iceServers, gate, clock, metrics } = deps;
+  const { server, config, iceServers, clock, metrics } = deps;
   const counters = signalingCounters(metrics);
   const connections = new Connections(iceServers, counters);
   const backplane = deps.createBackplane(connections);
@@ -74,17 +50,9 @@ export function startSignaling(deps: SignalingDeps): Signaling {
   );
   const stopHeartbeat = startHeartbeat(connections, clock, config.heartbeatSeconds, counters);
   const parts = { ...deps, counters, connections, backplane, corking: new Corking() };
-  const handlerDeps = { ...parts, mayJoin: joinRule(config.requirePairedRooms, gate) };
   const refuse = acceptWebSockets(server, {
     ...parts,
-    authorize: gate.connect ?? (() => true),
-    accept: attacher({
-      ...parts,
-      handle: (connection, message) => handle(connection, message, handlerDeps),
-      // Message rates use real time, even if tests pass another clock.
-      clock: systemClock,
-      keepRequests: gate.join !== undefined,
-    }),
+    handle: (connection, message) => handle(connection, message, parts),
   });
   return {
     backplane,
@@ -113,17 +81,5 @@ export function startSignaling(deps: SignalingDeps): Signaling {
       cancel();
       await backplane.close();
     },
-  };
-}
-
-/** With paired rooms required, only the two devices of the room may join; the application decides on each join. */
-function joinRule(requirePairedRooms: boolean, gate: SignalingGate): MayJoin {
-  return (connection, roomId, deviceId, devices) => {
-    if (requirePairedRooms) {
-      const paired = devices !== undefined && deviceId !== null;
-      if (!paired || (deviceId !== devices.client1 && deviceId !== devices.client2)) return false;
-    }
-    if (gate.join === undefined || connection.request === undefined) return true;
-    return gate.join({ request: connection.request, roomId, deviceId });
   };
 }

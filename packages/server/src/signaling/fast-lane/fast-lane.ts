@@ -9,16 +9,14 @@
 //
 // Every read of a connection passes through the lane, so reads also wait here if the budget of the address is used up.
 import type { Duplex } from 'node:stream';
-import type { Clock } from '../../base/clock.js';
+import { systemClock } from '../../base/clock.js';
 import { COST, type Reader } from '../../limits/address-budget.js';
-import type { Stalls } from '../../limits/event-loop-stalls.js';
-import type { Config } from '../../settings/config.js';
 import type { Backplane } from '../backplane.js';
 import type { Connections } from '../connections.js';
-import type { SignalingCounters } from '../counters.js';
+import type { SignalingParts } from '../parts.js';
 import { MAX_PLAIN_BYTES, type PlainType, plainForward } from '../plain-message.js';
 import type { Connection } from '../websocket/connection.js';
-import { type Corking, readsAtOnce } from '../websocket/corking.js';
+import { readsAtOnce } from '../websocket/corking.js';
 import type { ReceiveQueue } from '../websocket/receive-queue.js';
 import { FINAL_TEXT, headBytesOf, writeHead } from '../websocket/text-frame.js';
 import { viewOf } from '../websocket/turn-buffer.js';
@@ -30,14 +28,9 @@ type LaneStream = Duplex & { [LANE]?: FastLane };
 type Listener = (this: Duplex, read: Buffer) => void;
 
 /** Shared by all lanes. */
-export interface FastLaneDeps {
-  backplane: Pick<Backplane, 'reaches'>;
-  connections: Pick<Connections, 'get'>;
-  corking: Corking;
-  counters: SignalingCounters;
-  clock: Pick<Clock, 'monotonic'>;
-  stalls: Pick<Stalls, 'total'>;
-  config: Pick<Config, 'maxMessageBytes'>;
+export interface FastLaneDeps extends SignalingParts {
+  backplane: Backplane;
+  connections: Connections;
 }
 
 /** Bytes per call of ws; the budget is checked between calls. */
@@ -106,7 +99,7 @@ export class FastLane implements Reader {
   release(): void {
     const kept = this.#kept;
     this.#kept = undefined;
-    this.receiveQueue.excuse(this.#deps.clock.monotonic() - (this.#keptAt as number));
+    this.receiveQueue.excuse(systemClock.monotonic() - (this.#keptAt as number));
     this.#keptAt = undefined;
     this.connection.resume();
     if (kept !== undefined) this.#go(kept);
@@ -118,7 +111,7 @@ export class FastLane implements Reader {
       this.#kept = this.#kept === undefined ? read : Buffer.concat([this.#kept, read]);
     }
     if (this.#keptAt !== undefined) return;
-    this.#keptAt = this.#deps.clock.monotonic();
+    this.#keptAt = systemClock.monotonic();
     this.connection.pause();
     this.connection.budget.wait(this);
   }
@@ -157,11 +150,11 @@ export class FastLane implements Reader {
 
   /** Forwards the plain frames at the beginning; returns their size in bytes. */
   #passOn(read: Buffer, peer: Connection): number {
-    const { corking, counters, clock, stalls } = this.#deps;
+    const { corking, counters, stalls } = this.#deps;
     const { frames } = corking;
     const { budget } = this.connection;
     const source = viewOf(read);
-    const now = clock.monotonic();
+    const now = systemClock.monotonic();
     const stalledMs = stalls.total(now);
     let at = 0;
     frames.beginRun();

@@ -5,19 +5,14 @@ import type { Duplex } from 'node:stream';
 import { CLOSE_CODES, type CloseReason, type ServerMessage } from '@couplet/protocol';
 import type { WebSocket } from 'ws';
 import type { AddressBudget } from '../../limits/address-budget.js';
-import type { Config } from '../../settings/config.js';
-import type { SignalingCounters } from '../counters.js';
+import type { SignalingParts } from '../parts.js';
 import type { Seat } from '../room.js';
-import type { Corking } from './corking.js';
 import { textFrame } from './text-frame.js';
 
 let opened = 0;
 
 /** Shared by all connections. */
-export interface ConnectionDeps {
-  corking: Corking;
-  counters: SignalingCounters;
-  config: Pick<Config, 'maxBufferedBytes'>;
+export interface ConnectionDeps extends SignalingParts {
   /** Called once, in a later turn, when either end has begun to close the connection. */
   onGone: (connection: Connection) => void;
 }
@@ -99,7 +94,7 @@ export class Connection {
     return mayWrite;
   }
 
-  /** Sends frames from memory that is lent until the streams are released: see {@link Corking}. Returns whether they were taken. */
+  /** Sends frames from memory that is lent until the streams are released: see corking.ts. Returns whether they were taken. */
   sendLent(frames: Buffer): boolean {
     const mayWrite = this.#mayWrite();
     if (mayWrite) this.#stream.write(this.#deps.corking.lend(this.#stream, frames));

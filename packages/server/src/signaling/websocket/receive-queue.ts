@@ -1,13 +1,11 @@
 // Handles the messages of one connection one after the other. While one is in progress, the socket is not read.
 
-import type { Clock } from '../../base/clock.js';
+import { systemClock } from '../../base/clock.js';
 import { Unavailable } from '../../base/failures.js';
 import { COST } from '../../limits/address-budget.js';
-import type { Stalls } from '../../limits/event-loop-stalls.js';
-import type { Logger } from '../../observability/logger.js';
-import type { SignalingCounters } from '../counters.js';
 import { sendFault } from '../handlers.js';
 import { type Incoming, parseMessage } from '../parse.js';
+import type { SignalingParts } from '../parts.js';
 import type { RateMeter } from '../rates.js';
 import type { Connection } from './connection.js';
 
@@ -15,12 +13,8 @@ import type { Connection } from './connection.js';
 export type Handle = (connection: Connection, message: Incoming) => Promise<void> | undefined;
 
 /** Shared by all receive queues. */
-export interface ReceiveQueueDeps {
+export interface ReceiveQueueDeps extends SignalingParts {
   handle: Handle;
-  counters: SignalingCounters;
-  clock: Pick<Clock, 'monotonic'>;
-  stalls: Pick<Stalls, 'total'>;
-  log: Logger;
 }
 
 /** Takes the frames of one connection in order of arrival. */
@@ -52,7 +46,7 @@ export class ReceiveQueue {
     this.#waiting.push(text);
     if (this.#pausedAt !== undefined) return;
     // Reading stops only now, because a join is usually done before the client sends more.
-    this.#pausedAt = this.#deps.clock.monotonic();
+    this.#pausedAt = systemClock.monotonic();
     this.#connection.pause();
   }
 
@@ -64,7 +58,8 @@ export class ReceiveQueue {
   /** Counts a frame against the rate, including pings and pongs; returns whether to handle it. */
   admit(
     bytes: number,
-    now = this.#deps.clock.monotonic(),
+    // Rates use real time, even if the app has another clock.
+    now = systemClock.monotonic(),
     stalledMs = this.#deps.stalls.total(now),
   ): boolean {
     this.#connection.budget.charge(COST.message + bytes * COST.messageByte);
@@ -124,7 +119,7 @@ export class ReceiveQueue {
     // Removed together: one by one, each of thousands of small frames would move all the others.
     waiting.splice(0, taken);
     if (this.#busy || this.#pausedAt === undefined) return;
-    this.excuse(this.#deps.clock.monotonic() - this.#pausedAt);
+    this.excuse(systemClock.monotonic() - this.#pausedAt);
     this.#pausedAt = undefined;
     this.#connection.resume();
   }

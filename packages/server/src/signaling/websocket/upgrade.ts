@@ -1,4 +1,5 @@
-// Implements the opening handshake (RFC 6455 §4.2) on `/`: checks the request and attaches the socket.
+// Implements the opening handshake (RFC 6455 §4.2) on `/`: checks the request, and attaches the socket, with its Connection,
+// receive queue and fast lane.
 import {
   type IncomingHttpHeaders,
   type IncomingMessage,
@@ -8,26 +9,28 @@ import {
 import type { Socket } from 'node:net';
 import { SUBPROTOCOL, TOKEN_SUBPROTOCOL } from '@couplet/protocol';
 import { type ServerOptions, WebSocket, WebSocketServer } from 'ws';
-import type { Cancel, Clock } from '../../base/clock.js';
+import { type Cancel, systemClock } from '../../base/clock.js';
+import { SERVER_NAME } from '../../base/version.js';
 import { addressKey, clientAddress, type TrustProxy } from '../../http/client-address.js';
 import { endRawResponse, RETRY_AFTER_SECONDS } from '../../http/errors.js';
 import { type HostRule, originForm, requestedHost } from '../../http/hosts.js';
 import { afterAnswers } from '../../http/pipelined-answers.js';
 import { ignoreUpgrade } from '../../http/server.js';
-import { type AddressBudget, type AddressBudgets, COST } from '../../limits/address-budget.js';
-import type { Config } from '../../settings/config.js';
+import { type AddressBudget, COST } from '../../limits/address-budget.js';
 import type { OriginRule } from '../../settings/origins.js';
-import { REFUSALS, type RefusalCause, type SignalingCounters } from '../counters.js';
-import type { FastLane } from '../fast-lane/fast-lane.js';
-import type { Corking } from './corking.js';
+import { REFUSALS, type RefusalCause } from '../counters.js';
+import { FastLane, type FastLaneDeps } from '../fast-lane/fast-lane.js';
+import { BURST_SECONDS, RateMeter } from '../rates.js';
+import { Connection, type ConnectionDeps } from './connection.js';
+import { ReceiveQueue, type ReceiveQueueDeps } from './receive-queue.js';
 
 /** Handles the events of a socket, by their name. */
-export type SocketHandlers = Readonly<
+type SocketHandlers = Readonly<
   Record<string, ((this: ClientSocket, ...args: never[]) => void) | undefined>
 >;
 
 /** All sockets share their handlers, so none keeps closures or a table of listeners. */
-export class ClientSocket extends WebSocket {
+class ClientSocket extends WebSocket {
   lane!: FastLane;
   handlers: SocketHandlers | undefined;
 
@@ -37,25 +40,11 @@ export class ClientSocket extends WebSocket {
   }
 }
 
-export interface UpgradeDeps {
-  config: Config;
-  clock: Clock;
-  budgets: AddressBudgets;
-  counters: SignalingCounters;
-  corking: Corking;
+export interface UpgradeDeps extends FastLaneDeps, ReceiveQueueDeps {
   trust: TrustProxy;
   hostFault: HostRule;
   /** Whether pages of an origin may connect; null: all may. Clients without an origin, such as apps, may connect. */
   allowsOrigin: OriginRule | null;
-  /** The embedding application's decision on the request. */
-  authorize: (request: IncomingMessage) => boolean | Promise<boolean>;
-  /** Takes the socket after the handshake; must uncount it from its budget when it closes. */
-  accept: (
-    socket: ClientSocket,
-    stream: Socket,
-    request: IncomingMessage,
-    budget: AddressBudget,
-  ) => void;
 }
 
 /** How long a client may take to answer a close frame before its socket is dropped, in milliseconds. */
@@ -63,7 +52,8 @@ const CLOSE_TIMEOUT_MS = 5000;
 
 /** Handles all upgrades of an HTTP server. Returns the function that refuses them, for a shutdown. */
 export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void {
-  const { config } = deps;
+  const { config, gate } = deps;
+  const attach = attacher(deps);
   const options: ServerOptions<typeof ClientSocket> & { closeTimeout: number } = {
     noServer: true,
     WebSocket: ClientSocket,
@@ -132,7 +122,7 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     // During the handshake, the end of the socket uncounts it.
     stream.once('close', exit);
     presentToken(request.headers);
-    const word = deps.authorize(request);
+    const word = gate.connect === undefined || gate.connect(request);
     if (!(typeof word === 'boolean' ? word : await inTime(word))) {
       return refuse(stream, 'unauthorized');
     }
@@ -145,7 +135,7 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     handshake.handleUpgrade(request, stream, head, (socket) => {
       isOpen = true;
       stream.off('error', drop);
-      deps.accept(socket, stream, request, budget);
+      attach(socket, stream, request, budget);
     });
     if (!isOpen) stream.once('close', exit);
   };
@@ -168,6 +158,91 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
   });
   return () => {
     draining = true;
+  };
+}
+
+/** Returns the function that takes over a socket after its opening handshake. */
+function attacher(deps: UpgradeDeps) {
+  const { config, connections, backplane, counters, stalls, gate, log } = deps;
+  const rate = {
+    messagesPerSecond: config.maxMessagesPerSecond,
+    bytesPerSecond: config.maxBytesPerSecond,
+  };
+  /** One message alone must not exceed the rate. */
+  const maxMessageBytes = Math.min(
+    config.maxMessageBytes,
+    BURST_SECONDS * config.maxBytesPerSecond,
+  );
+  const connectionDeps: ConnectionDeps = {
+    ...deps,
+    onGone({ seat, id, number }) {
+      if (seat === null) return;
+      backplane.depart(seat.roomId, id, 'disconnect').catch((error: unknown) => {
+        log.error({ conn: number, err: error }, 'seat not released');
+      });
+    },
+  };
+
+  const handlers: SocketHandlers = {
+    message(data: Buffer, isBinary: boolean) {
+      const { connection, receiveQueue } = this.lane;
+      connection.unanswered = 0;
+      // A binary frame is no message of the protocol; the empty text gets the answer of one that is not JSON.
+      receiveQueue.receive(isBinary ? '' : data.toString(), data.length);
+    },
+
+    ping(payload: Buffer) {
+      const { connection, receiveQueue } = this.lane;
+      connection.unanswered = 0;
+      if (receiveQueue.admit(payload.length)) connection.pong(payload);
+    },
+
+    pong(payload: Buffer) {
+      const { connection, receiveQueue } = this.lane;
+      connection.unanswered = 0;
+      receiveQueue.admit(payload.length);
+    },
+
+    /** After a protocol fault or an oversized message, ws starts the close with the right code; that can take a while. */
+    error({ code }: Error & { code?: string }) {
+      const { connection } = this.lane;
+      if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') counters.closes.message_too_big += 1;
+      log.debug({ conn: connection.number, code }, 'socket error');
+      this.lane.close();
+      connection.leave();
+    },
+
+    close(code: number) {
+      const { connection } = this.lane;
+      connection.leave();
+      connection.budget.disconnected();
+      connections.delete(connection);
+      if (connection.budget.mayLog()) log.info({ conn: connection.number, code }, 'disconnected');
+    },
+  };
+
+  return (
+    socket: ClientSocket,
+    stream: Socket,
+    request: IncomingMessage,
+    budget: AddressBudget,
+  ) => {
+    const origin = { budget, request: gate.join ? request : undefined };
+    const connection = new Connection(socket, stream, origin, connectionDeps);
+    const now = systemClock.monotonic();
+    const meter = new RateMeter(rate, now, stalls.total(now));
+    const receiveQueue = new ReceiveQueue(connection, meter, deps);
+    socket.lane = new FastLane(stream, connection, receiveQueue, deps);
+    socket.handlers = handlers;
+    counters.opened += 1;
+    connections.add(connection);
+    if (budget.mayLog()) log.info({ conn: connection.number }, 'connected');
+    connection.send({
+      type: 'connected',
+      clientId: connection.id,
+      server: SERVER_NAME,
+      maxMessageBytes,
+    });
   };
 }
 

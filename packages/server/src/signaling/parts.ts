@@ -1,0 +1,31 @@
+// Declares what the parts of signaling share, and the decisions of the embedding application.
+import type { IncomingMessage } from 'node:http';
+import type { AddressBudgets } from '../limits/address-budget.js';
+import type { Stalls } from '../limits/event-loop-stalls.js';
+import type { Services } from '../observability/services.js';
+import type { SignalingCounters } from './counters.js';
+import type { Corking } from './websocket/corking.js';
+
+/** A request for a seat, as passed to the embedding application. */
+export interface JoinRequest {
+  /** The HTTP request that opened the connection: its headers, its query. */
+  request: IncomingMessage;
+  roomId: string;
+  deviceId: string | null;
+}
+
+/** Decisions of the embedding application; a missing hook allows everything. */
+export interface SignalingGate {
+  /** Whether a WebSocket may be opened; otherwise the handshake is answered 401. */
+  connect?: (request: IncomingMessage) => boolean | Promise<boolean>;
+  /** Whether a connection may take a seat; otherwise it gets `forbidden`. */
+  join?: (join: JoinRequest) => boolean | Promise<boolean>;
+}
+
+export interface SignalingParts extends Services {
+  budgets: AddressBudgets;
+  stalls: Pick<Stalls, 'total'>;
+  gate: SignalingGate;
+  counters: SignalingCounters;
+  corking: Corking;
+}
