@@ -1,4 +1,4 @@
-// Penalties in memory: bounded size, and removal over time. Their rules are in contract/guesses.ts.
+// Penalties in memory: bounded size, and removal over time. Their rules are in wire/guessing.test.ts.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
