@@ -2,6 +2,7 @@
 import { CoupletError } from '@couplet/client';
 import { REST_ERRORS } from '@couplet/protocol';
 import { describe, expect, test } from 'vitest';
+import { alarmOf } from '../src/alarm-view.js';
 import { readable } from '../src/candidate.js';
 import { inviteWordsFor, joinWordsFor, wordsFor } from '../src/error-words.js';
 import { bytes, clock, duration, span } from '../src/format.js';
@@ -45,6 +46,14 @@ describe('errors', () => {
   test('a code that was used before is no alarm', () => {
     expect(joinWordsFor(new CoupletError('code_mismatch'))).toMatch(/^This code has already been/);
   });
+
+  test.each(['code_mismatch', 'unverified_peer', 'peer_changed', 'network'] as const)(
+    '%s is an alarm, unless the network failed',
+    (code) => {
+      const alarm = code === 'network' ? undefined : code;
+      expect(alarmOf(new CoupletError(code))).toBe(alarm);
+    },
+  );
 
   test('an error that is not from the client is a bug of the page', () => {
     expect(wordsFor(new TypeError('x is not a function'))).toBe(

@@ -1,4 +1,5 @@
-// Tests the pinned certificate in Chromium and Firefox: of descriptions that browsers parse differently, and of honest peers.
+// Tests the parts of verification that depend on the browser, in Chromium and Firefox: CPace, loading on demand, and how
+// descriptions are parsed.
 import { randomBytes } from 'node:crypto';
 import type { Device } from '@couplet/testkit/browser';
 import { describeWith } from '@couplet/testkit/components';
@@ -13,6 +14,7 @@ import {
   pair,
   ufragOf,
 } from '../support/client-page.js';
+import { CPACE, computeVectors, LOW_ORDER, VECTORS } from '../support/cpace-vectors.js';
 import { startHostileServer } from '../support/hostile-server.js';
 
 type Swap = (sdp: string, other: string) => string;
@@ -33,13 +35,23 @@ const SWAPS: Swap[] = [
     ].join('\r\n')}\r\n`,
 ];
 
-describeWith(['chromium', 'firefox-esr'], 'a pinned certificate', () => {
+describeWith(['chromium', 'firefox-esr'], 'verification', () => {
   const openers = deviceOpeners();
 
   const start = async () => startHostileServer(await serverForTest());
 
   describe.each(['chromium', 'firefox'] as const)('%s', (engine) => {
     const open = openers[engine];
+
+    test('CPace computes the vectors of draft-irtf-cfrg-cpace-21', async () => {
+      const device = await open();
+      // As text, because the transformed test file has no dynamic import that runs in a page.
+      await device.page.evaluate(
+        "import('/client/verify/cpace.js').then((cpace) => void Object.assign(window, { cpace }))",
+      );
+      const input = { ...CPACE, lowOrder: LOW_ORDER };
+      expect(await inPage(device, computeVectors as never, input)).toEqual(VECTORS);
+    });
 
     test('a description that the browser parses differently does not count as the verified peer', async () => {
       const device = await open();
@@ -52,6 +64,21 @@ describeWith(['chromium', 'firefox-esr'], 'a pinned certificate', () => {
         expect(taken.holds, String(swap)).toBe(!taken.isFooled);
       }
     });
+  });
+
+  test('/client.js of another origin loads the rest when a pairing is first verified', async () => {
+    const { url } = await serverForTest();
+    const { page } = await openers.chromium();
+    const code = await page.evaluate(`import('${url}/client.js').then(async ({ Couplet }) => {
+      const invite = await new Couplet({ url: '${url}' }).invite({ verify: true });
+      invite.cancel();
+      return invite.code;
+    })`);
+    expect(code).toMatch(/^\d{12}$/);
+    const loaded = 'performance.getEntriesByType("resource").map(({ name }) => name)';
+    expect(await page.evaluate(loaded)).toContainEqual(
+      expect.stringMatching(`^${url}/client-verify-\\w+\\.js$`),
+    );
   });
 
   test.each([

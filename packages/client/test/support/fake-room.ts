@@ -1,4 +1,5 @@
 // Implements a room of the server for two devices, in memory, with faults between them.
+import { FakeSocket } from './fake-socket.js';
 
 type Message = { type: string; [field: string]: unknown };
 
@@ -81,46 +82,40 @@ export class FakeRoom {
   }
 }
 
-class RoomSocket {
-  onopen: ((event: never) => void) | null = null;
-  onmessage: ((event: never) => void) | null = null;
-  onclose: ((event: never) => void) | null = null;
-  onerror: ((event: never) => void) | null = null;
-  #isOpen = true;
-
+class RoomSocket extends FakeSocket {
   constructor(
     readonly room: FakeRoom,
     readonly deviceId: string,
   ) {
-    this.after(() => this.onopen?.({} as never));
+    super();
+    this.after(() => this.open());
   }
 
-  send(data: string): void {
+  override send(data: string): void {
     // Messages of one socket stay in order, because immediates run in order.
     this.after(() => this.room.take(this.deviceId, this, JSON.parse(data)));
   }
 
-  close(): void {
+  override close(): void {
     setImmediate(() => {
-      this.#isOpen = false;
+      super.close();
       this.room.drop(this.deviceId, this);
     });
   }
 
   /** Delivers a message of the room. */
   hear(message: Message): void {
-    this.after(() => this.onmessage?.({ data: JSON.stringify(message) } as never));
+    this.after(() => this.say(message));
   }
 
   after(act: () => void): void {
     setImmediate(() => {
-      if (this.#isOpen) act();
+      if (!this.closed) act();
     });
   }
 
-  /** Breaks the connection. */
-  lose(): void {
-    this.#isOpen = false;
-    this.onclose?.({ code: 1006 } as never);
+  override lose(): void {
+    super.close();
+    super.lose();
   }
 }
