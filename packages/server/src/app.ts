@@ -91,7 +91,6 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   const { log, clock = systemClock, authorize = {}, metrics = new Metrics() } = deps;
   const { loadClock = systemClock } = deps;
   const trust = trustProxy(config, log);
-  const corsHeadersOf = corsHeaders(config);
   const stalls = new Stalls(loadClock);
   const malformed = metrics.counter(
     'couplet_http_malformed_total',
@@ -130,31 +129,21 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   acceptOnlyJson(app);
   const budgets = new AddressBudgets({ config, clock: loadClock, stalls, log: appLog });
   budgets.measure(metrics);
-  const everyRequest = {
-    config,
+  const parts = {
+    ...services,
+    budgets,
+    trust,
     hostFault: hostRule(config),
-    corsHeaders: corsHeadersOf,
+    corsHeaders: corsHeaders(config),
     lifecycle,
     answered: onAnswered(metrics.requests(), appLog),
-    log: appLog,
+    nextId,
   };
   const mayBypass = deps.direct && authorize.request === undefined;
-  paceRequests(app.server, {
-    budgets,
-    trust,
-    corsHeaders: corsHeadersOf,
-    direct: mayBypass ? directRoutes(app, { ...everyRequest, nextId }) : () => false,
-  });
-  const endSpareSockets = limitSockets(app.server, {
-    config,
-    budgets,
-    trust,
-    clock: systemClock,
-    metrics,
-    log: appLog,
-  });
+  paceRequests(app.server, parts, mayBypass ? directRoutes(app, parts) : () => false);
+  const endSpareSockets = limitSockets(app.server, parts);
   answerOddRequests(app);
-  onEveryRequest(app, everyRequest);
+  onEveryRequest(app, parts);
   lifecycle.routes(app);
   authorizeRequests(app, authorize.request);
   const emptyApp = () => Fastify({ schemaController, exposeHeadRoutes: false });
@@ -183,9 +172,9 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     disableRoomsApi(app);
   } else {
     const { onMissed } = engine;
-    const parts = serveRoomsApi(app, { ...services, store, onMissed, lifecycle });
-    const { isPaired } = parts.pairing;
-    iceServersRoute(app, { ...parts, iceServers, isPaired, times: parts.store });
+    const rooms = serveRoomsApi(app, { ...parts, store, onMissed });
+    const { isPaired } = rooms.pairing;
+    iceServersRoute(app, { ...rooms, iceServers, isPaired, times: rooms.store });
     pushRoute(app, notifier);
   }
   for (const check of engine.checks) lifecycle.require(check);
@@ -226,17 +215,14 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     await notifier.close();
   });
   const signaling = startSignaling({
-    ...services,
+    ...parts,
     server: app.server,
     createBackplane: engine.createBackplane,
     directory,
     waker,
     iceServers,
     gate: authorize,
-    trust,
-    hostFault: everyRequest.hostFault,
     allowsOrigin: originRule(config),
-    budgets,
     stalls,
   });
   lifecycle.measure(metrics);

@@ -6,8 +6,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import type { Logger } from '../observability/logger.js';
 import { ANSWER_HEADERS, handleError } from './errors.js';
-import type { EveryRequestDeps } from './every-request.js';
 import { collect, parseBody } from './json-body.js';
+import type { HttpParts } from './parts.js';
 import { compileValidator } from './validation.js';
 
 declare module 'fastify' {
@@ -15,10 +15,6 @@ declare module 'fastify' {
     /** Whether the route may be served here. It then has no hooks and no limits of its own, and validates only its body. */
     direct?: boolean;
   }
-}
-
-export interface DirectDeps extends EveryRequestDeps {
-  nextId: () => string;
 }
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
@@ -52,13 +48,13 @@ class DirectReply {
   readonly #headers: Record<string, string>;
   readonly #startedAt = performance.now();
   readonly #request: DirectRequest;
-  readonly #deps: DirectDeps;
+  readonly #parts: HttpParts;
 
-  constructor(raw: ServerResponse, request: DirectRequest, deps: DirectDeps) {
+  constructor(raw: ServerResponse, request: DirectRequest, parts: HttpParts) {
     this.raw = raw;
     this.#request = request;
-    this.#deps = deps;
-    const corsHeaders = deps.corsHeaders(request.headers.origin);
+    this.#parts = parts;
+    const corsHeaders = parts.corsHeaders(request.headers.origin);
     this.#headers = { 'x-request-id': request.id, ...ANSWER_HEADERS, ...corsHeaders };
   }
 
@@ -83,7 +79,7 @@ class DirectReply {
     const { raw } = this;
     // After an answer, a handler can fail only because of a bug, which is logged. Without a connection, there is no answer.
     if (raw.headersSent || raw.destroyed) return this;
-    const { answered, lifecycle } = this.#deps;
+    const { answered, lifecycle } = this.#parts;
     const { statusCode: status } = raw;
     const text = body && JSON.stringify(body);
     const bytes = text === undefined ? 0 : Buffer.byteLength(text);
@@ -106,9 +102,9 @@ class DirectReply {
  */
 export function directRoutes(
   app: FastifyInstance,
-  deps: DirectDeps,
+  parts: HttpParts,
 ): (request: IncomingMessage, response: ServerResponse) => boolean {
-  const { config, hostFault, lifecycle, log, nextId } = deps;
+  const { config, hostFault, lifecycle, log, nextId } = parts;
   const routes = new Map<string | undefined, Route>();
   app.addHook('onRoute', (options) => {
     if (options.config?.direct) routes.set(options.url, routeOf(options));
@@ -131,7 +127,7 @@ export function directRoutes(
       return false;
     const { options, validate, handler } = route;
     const directRequest = new DirectRequest(raw, nextId(), options, log);
-    const directReply = new DirectReply(response, directRequest, deps);
+    const directReply = new DirectReply(response, directRequest, parts);
     const request = directRequest as unknown as FastifyRequest;
     const reply = directReply as unknown as FastifyReply;
     const fail = (fault: unknown) => handleError(fault, request, reply);

@@ -2,16 +2,14 @@
 // metrics.
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { COST } from '../limits/address-budget.js';
 import type { Logger } from '../observability/logger.js';
 import type { RequestMeter } from '../observability/metrics.js';
-import type { Config } from '../settings/config.js';
-import { type CorsHeaders, PREFLIGHT_HEADERS } from './cors.js';
+import { PREFLIGHT_HEADERS } from './cors.js';
 import { ANSWER_HEADERS, sendError } from './errors.js';
-import type { HostRule } from './hosts.js';
-import type { Lifecycle } from './lifecycle.js';
 import { budgetOf } from './paced-requests.js';
+import type { HttpParts, OnAnswered } from './parts.js';
 
 /** Makes request ids: short, unique across restarts, and never from the client, because its value could identify a user. */
 export function requestIds(): () => string {
@@ -19,22 +17,6 @@ export function requestIds(): () => string {
   let count = 0;
   return () => `${run}-${(++count).toString(36)}`;
 }
-
-export interface EveryRequestDeps {
-  config: Pick<Config, 'maxBodyBytes' | 'trustProxy'>;
-  hostFault: HostRule;
-  corsHeaders: CorsHeaders;
-  lifecycle: Pick<Lifecycle, 'isAnnounced' | 'isDraining'>;
-  answered: OnAnswered;
-  log: Logger;
-}
-
-/** Called when a request is answered. `url`: that of the route. */
-export type OnAnswered = (
-  request: Pick<FastifyRequest, 'raw' | 'method' | 'log'>,
-  url: string | undefined,
-  answer: { status: number; ms: number; bytes: number },
-) => void;
 
 /**
  * Counts, charges and logs an answered request. The log line never contains the URL, because its query can contain a room
@@ -65,8 +47,8 @@ const PROBES = new Set(['/healthz', '/readyz', '/metrics']);
  * another host and, during a shutdown, all but the probes are refused. OPTIONS is always answered 204, even if it is not a
  * complete preflight.
  */
-export function onEveryRequest(app: FastifyInstance, deps: EveryRequestDeps): void {
-  const { config, hostFault, corsHeaders, lifecycle, answered, log } = deps;
+export function onEveryRequest(app: FastifyInstance, parts: HttpParts): void {
+  const { config, hostFault, corsHeaders, lifecycle, answered, log } = parts;
   let hasWarned = config.trustProxy !== '';
 
   app.addHook('onRequest', (request, reply, done) => {

@@ -8,10 +8,10 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyRequest } from 'fastify';
-import { type AddressBudget, type AddressBudgets, COST } from '../limits/address-budget.js';
-import { addressKey, clientAddress, type TrustProxy } from './client-address.js';
-import type { CorsHeaders } from './cors.js';
+import { type AddressBudget, COST } from '../limits/address-budget.js';
+import { addressKey, clientAddress } from './client-address.js';
 import { ANSWER_HEADERS } from './errors.js';
+import type { HttpParts } from './parts.js';
 
 /** Large enough for a request with its header, and small enough that a piece full of requests is parsed quickly. */
 const PIECE_BYTES = 4096;
@@ -207,19 +207,15 @@ export function unpaceSocket(socket: object): void {
   (socket as PacedSocket)[READER]?.detach();
 }
 
-export interface PaceDeps {
-  budgets: AddressBudgets;
-  trust: TrustProxy;
-  /** A page needs them to read the refusal. */
-  corsHeaders: CorsHeaders;
-  /** Serves a request, or returns false if the listeners of the server must serve it. */
-  direct: (request: IncomingMessage, response: ServerResponse) => boolean;
-}
-
-/** Charges every request of a server to the budget of its address before any other work. */
+/**
+ * Charges every request of a server to the budget of its address before any other work.
+ *
+ * @param direct - serves a request, or returns false if the listeners of the server must serve it
+ */
 export function paceRequests(
   server: Server,
-  { budgets, trust, corsHeaders, direct }: PaceDeps,
+  { budgets, trust, corsHeaders }: HttpParts,
+  direct: (request: IncomingMessage, response: ServerResponse) => boolean,
 ): void {
   const routes = server.listeners('request') as Serve[];
   server.removeAllListeners('request');
@@ -227,6 +223,7 @@ export function paceRequests(
   const refuse = (request: IncomingMessage, response: ServerResponse, isShared: boolean) => {
     budgets.refused += 1;
     response.writeHead(429, {
+      // A page needs them to read the refusal.
       ...corsHeaders(request.headers.origin),
       ...REFUSAL_HEADERS,
       // Other clients share the connection of a proxy, so it stays open.

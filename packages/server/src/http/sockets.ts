@@ -2,14 +2,12 @@
 import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Clock } from '../base/clock.js';
-import { type AddressBudget, type AddressBudgets, COST } from '../limits/address-budget.js';
-import type { Logger } from '../observability/logger.js';
-import type { Metrics } from '../observability/metrics.js';
-import type { Config } from '../settings/config.js';
-import { addressKey, type TrustProxy } from './client-address.js';
+import { systemClock } from '../base/clock.js';
+import { type AddressBudget, COST } from '../limits/address-budget.js';
+import { addressKey } from './client-address.js';
 import { endRawResponse, RETRY_AFTER_SECONDS } from './errors.js';
 import { paceSocket, unpaceSocket } from './paced-requests.js';
+import type { HttpParts } from './parts.js';
 
 /** Above this part of the possible connections, idle connections are closed early. */
 const CROWDED = 0.8;
@@ -22,24 +20,14 @@ const CROWDED_KEEP_ALIVE_MS = 2000;
 /** Shortest time between two log lines about missing file descriptors, in milliseconds. */
 const LOG_EVERY_MS = 60_000;
 
-export interface SocketDeps {
-  config: Pick<Config, 'maxSockets' | 'maxSocketsPerAddress' | 'production'>;
-  budgets: AddressBudgets;
-  trust: TrustProxy;
-  clock: Pick<Clock, 'monotonic'>;
-  metrics: Metrics;
-  log: Logger;
-  /** How many files the process may open. */
-  openFiles?: number | undefined;
-}
-
 /**
  * Accepts TCP connections up to the limits, and refuses others with 503 before reading from them. Returns a function that
  * ends the connections without any request. Browsers open such connections in advance, and Node treats them as busy, so
  * closing the server would wait for them.
  */
-export function limitSockets(server: Server, deps: SocketDeps): () => void {
-  const { config, budgets, trust, clock, metrics, log, openFiles = openFilesLimit() } = deps;
+export function limitSockets(server: Server, parts: HttpParts): () => void {
+  const { config, budgets, trust, metrics, log } = parts;
+  const openFiles = openFilesLimit();
   const files = openFiles === undefined ? Number.POSITIVE_INFINITY : filesForSockets(openFiles);
   const most = Math.min(config.maxSockets, files);
   if (files < config.maxSockets) {
@@ -66,7 +54,7 @@ export function limitSockets(server: Server, deps: SocketDeps): () => void {
 
   const outOfFiles = (error?: NodeJS.ErrnoException) => {
     refused.open_files += 1;
-    const now = clock.monotonic();
+    const now = systemClock.monotonic();
     if (now - loggedAt < LOG_EVERY_MS) return;
     loggedAt = now;
     log.error(

@@ -2,9 +2,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { sendError } from '../http/errors.js';
 import { InFlight, type Repeatable } from '../http/idempotency.js';
-import type { Lifecycle } from '../http/lifecycle.js';
+import type { HttpParts } from '../http/parts.js';
 import { Quota } from '../limits/quota.js';
-import type { Services } from '../observability/services.js';
 import { createGuesses, guessCounters, guessLimits, MAX_ADDRESSES } from './guesses.js';
 import { measureStore, pairingMetrics } from './metrics.js';
 import { createPairing, type PairingParts } from './pairing.js';
@@ -16,11 +15,10 @@ import type { PairingStore } from './store.js';
 import { startSweep } from './sweep.js';
 import { Waiting } from './waiting.js';
 
-export interface RoomsApiDeps extends Services {
+export interface RoomsApiDeps extends HttpParts {
   store: PairingStore;
   /** Calls `listener` when a notification of a change in the store may have been lost. */
   onMissed(listener: () => void): void;
-  lifecycle: Lifecycle;
 }
 
 /** Registers the endpoints that need the store. Returns their shared parts, for further endpoints over the same store. */

@@ -1,8 +1,7 @@
 // Declares what the parts of signaling share, and the decisions of the embedding application.
 import type { IncomingMessage } from 'node:http';
-import type { AddressBudgets } from '../limits/address-budget.js';
+import type { HttpParts } from '../http/parts.js';
 import type { Stalls } from '../limits/event-loop-stalls.js';
-import type { Services } from '../observability/services.js';
 import type { SignalingCounters } from './counters.js';
 import type { Corking } from './websocket/corking.js';
 
@@ -22,8 +21,7 @@ export interface SignalingGate {
   join?: (join: JoinRequest) => boolean | Promise<boolean>;
 }
 
-export interface SignalingParts extends Services {
-  budgets: AddressBudgets;
+export interface SignalingParts extends HttpParts {
   stalls: Pick<Stalls, 'total'>;
   gate: SignalingGate;
   counters: SignalingCounters;

@@ -1,7 +1,5 @@
 // Assembles the signaling feature from connections, backplane, heartbeat and upgrade; starts and drains it.
 import type { Server } from 'node:http';
-import type { TrustProxy } from '../http/client-address.js';
-import type { HostRule } from '../http/hosts.js';
 import type { OriginRule } from '../settings/origins.js';
 import type { Backplane, LocalConnections } from './backplane.js';
 import { Connections, type IceServers } from './connections.js';
@@ -19,8 +17,6 @@ export interface SignalingDeps extends Omit<SignalingParts, 'counters' | 'corkin
   directory: RoomDirectory;
   waker: Waker;
   iceServers: IceServers;
-  trust: TrustProxy;
-  hostFault: HostRule;
   allowsOrigin: OriginRule | null;
 }
 

@@ -11,9 +11,9 @@ import { SUBPROTOCOL, TOKEN_SUBPROTOCOL } from '@couplet/protocol';
 import { type ServerOptions, WebSocket, WebSocketServer } from 'ws';
 import { type Cancel, systemClock } from '../../base/clock.js';
 import { SERVER_NAME } from '../../base/version.js';
-import { addressKey, clientAddress, type TrustProxy } from '../../http/client-address.js';
+import { addressKey, clientAddress } from '../../http/client-address.js';
 import { endRawResponse, RETRY_AFTER_SECONDS } from '../../http/errors.js';
-import { type HostRule, originForm, requestedHost } from '../../http/hosts.js';
+import { originForm, requestedHost } from '../../http/hosts.js';
 import { afterAnswers } from '../../http/pipelined-answers.js';
 import { ignoreUpgrade } from '../../http/server.js';
 import { type AddressBudget, COST } from '../../limits/address-budget.js';
@@ -41,8 +41,6 @@ class ClientSocket extends WebSocket {
 }
 
 export interface UpgradeDeps extends FastLaneDeps, ReceiveQueueDeps {
-  trust: TrustProxy;
-  hostFault: HostRule;
   /** Whether pages of an origin may connect; null: all may. Clients without an origin, such as apps, may connect. */
   allowsOrigin: OriginRule | null;
 }
