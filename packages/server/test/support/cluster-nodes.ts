@@ -1,78 +1,110 @@
-// Runs several nodes of one cluster in this process, over shared parts in memory and a clock that the test moves.
+// Runs several nodes of one cluster in this process, over shared parts in memory, with clocks and faults that the test sets.
 import { FakeClock } from '@couplet/testkit/fake-clock';
-import type { Logger } from '../../src/observability/logger.js';
-import type { LocalConnections } from '../../src/signaling/backplane.js';
+import { Unavailable } from '../../src/base/failures.js';
 import {
   type ClusterBackplane,
   createClusterBackplane,
 } from '../../src/signaling/cluster/backplane.js';
-import type { BackplaneUnderTest } from '../contract/backplane.js';
-import { RecordingConnections } from '../contract/backplane.js';
+import type { LeaseRegistry } from '../../src/signaling/cluster/node-lease.js';
+import {
+  absentRecord,
+  decodeRecord,
+  encodeRecord,
+  type RoomRecord,
+  type RoomRecordStore,
+  type SetOutcome,
+} from '../../src/signaling/cluster/room-record.js';
+import type { BackplaneUnderTest, RecordingConnections } from '../contract/backplane.js';
 import { captureLog } from './captured-log.js';
-import { FakeCluster, type Fate, type Link, oneTurn } from './fake-cluster.js';
 
 export const LEASE_MS = 10_000;
 
-/** A node with its own clock and its faults. */
-export class ClusterNode {
+export type Call = 'read' | 'set' | 'claim' | 'renew' | 'release' | 'publish';
+
+/** The fate of a call: a `lost` call was carried out, but its answer never came. */
+export type Fate = 'fine' | 'refused' | 'lost';
+
+export const oneTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** A node with its own clock and its own way to the shared parts. */
+export class FakeNode {
   readonly clock: FakeClock;
-  readonly link: Link;
+  readonly store: RoomRecordStore;
   readonly backplane: ClusterBackplane;
-  readonly processId: string;
-  alive = true;
-  /** Incoming updates and frames are lost. */
-  deaf = false;
-  /** The same, and all its calls fail. */
-  cut = false;
-  /** Turns by which each of its calls is delayed, so that others overtake it. */
-  lag = 0;
-  /** The fates of its next calls; the last is the next. */
-  fates: Fate[] = [];
+  /** Called before every call is carried out; by default all calls succeed. */
+  fate: (call: Call) => Fate = () => 'fine';
+  /** Takes what is sent to this node; undefined if it does not listen. */
+  receive: ((text: string) => void) | undefined;
+  /** Resolves before a call is carried out, and before it is answered. */
+  delay: () => Promise<void> = oneTurn;
+  /** Number of calls in progress. */
+  calling = 0;
+  readonly #nodes: FakeNodes;
   #resume: (() => void) | undefined;
 
-  constructor(
-    cluster: FakeCluster,
-    processId: string,
-    now: number,
-    connections: LocalConnections,
-    log: Logger,
-  ) {
-    this.processId = processId;
-    this.clock = new FakeClock(now);
-    this.link = cluster.link(processId);
-    const deps = { processId, clock: this.clock, log, leaseMs: LEASE_MS };
-    this.backplane = createClusterBackplane(connections, { ...this.link, ...deps });
-    this.link.receive = (text) => {
-      if (this.alive && !this.deaf && !this.cut) this.backplane.receive(text);
+  constructor(nodes: FakeNodes, processId: string) {
+    this.#nodes = nodes;
+    // Versions derive from the time, which moves in steps here: two nodes must not write the same one after a loss.
+    this.clock = new FakeClock(nodes.clock.now() + 100 * nodes.nodes.length);
+    this.store = {
+      read: (roomId) => this.#call('read', () => nodes.record(roomId)),
+      compareAndSet: (expected, next, deadline, isNew) =>
+        this.#call('set', () => nodes.set(expected, next, deadline, isNew)),
+      list: () => this.#call('read', () => [...nodes.records.values()].map(decodeRecord)),
     };
-    this.link.fate = () => (this.cut || !this.alive ? 'refused' : (this.fates.pop() ?? 'fine'));
-    this.link.delay = async () => {
-      for (let turn = 0; turn <= this.lag; turn++) await oneTurn();
+    const leases: LeaseRegistry = {
+      hold: (id, ttlMs, isNew) =>
+        this.#call(isNew ? 'claim' : 'renew', () => nodes.hold(id, ttlMs, isNew)),
+      release: (id) => this.#call('release', () => void nodes.leases.delete(id)),
     };
+    const publisher = {
+      publish: (to: string, text: string) => this.#call('publish', () => nodes.publish(to, text)),
+    };
+    const { connections, log } = nodes;
+    this.backplane = createClusterBackplane(connections, {
+      ...{ processId, clock: this.clock, log: log.log, leaseMs: LEASE_MS },
+      ...{ store: this.store, leases, publisher },
+    });
+    this.hear();
   }
 
-  get paused(): boolean {
+  get isPaused(): boolean {
     return this.#resume !== undefined;
+  }
+
+  /** Listens again, after a test has set {@link receive}. */
+  hear(): void {
+    this.receive = (text) => this.backplane.receive(text);
+  }
+
+  /** Cuts it off from the other nodes and from Redis. */
+  cut(): void {
+    this.fate = () => 'refused';
+    this.receive = undefined;
+  }
+
+  mend(): void {
+    this.fate = () => 'fine';
+    this.hear();
+    this.backplane.resubscribed();
   }
 
   /** Pauses it as SIGSTOP does: its clocks go on, its timers do not fire, and its calls and what it receives wait. */
   pause(): void {
-    if (this.paused) return;
-    const { receive, delay } = this.link;
+    if (this.isPaused) return;
+    const { receive, delay } = this;
     const waiting: string[] = [];
     const resumed = new Promise<void>((resolve) => {
-      this.#resume = resolve;
+      this.#resume = () => {
+        Object.assign(this, { receive, delay });
+        resolve();
+      };
     });
-    this.link.receive = (text) => waiting.push(text);
-    this.link.delay = () => delay().then(() => resumed);
+    this.receive = (text) => waiting.push(text);
+    this.delay = () => delay().then(() => resumed);
     void resumed.then(oneTurn).then(() => {
       for (const text of waiting) receive?.(text);
     });
-    const restore = this.#resume;
-    this.#resume = () => {
-      Object.assign(this.link, { receive, delay });
-      restore?.();
-    };
   }
 
   /** What it has received meanwhile arrives in the next turn. */
@@ -81,74 +113,79 @@ export class ClusterNode {
     this.#resume = undefined;
   }
 
-  kill(): void {
-    this.alive = false;
-    this.resume();
-  }
-
-  /** Moves its clocks. */
-  pass(ms: number): void {
-    if (this.paused) this.clock.pause(ms);
-    else if (this.alive) this.clock.advance(ms);
-  }
-}
-
-/** Resolves when no running node is busy and no message is in transit. */
-export async function settle(cluster: FakeCluster, nodes: readonly ClusterNode[]): Promise<void> {
-  for (let calm = 0; calm < 5; ) {
-    await oneTurn();
-    const running = nodes.filter(({ alive, paused }) => alive && !paused);
-    const busy = cluster.travelling > 0 || running.some(({ link }) => link.calling > 0);
-    calm = busy ? 0 : calm + 1;
+  async #call<T>(name: Call, effect: () => T): Promise<T> {
+    const fate = this.fate(name);
+    this.#nodes.calls += 1;
+    if (fate === 'refused') throw new Unavailable(new Error('cannot be reached'));
+    this.calling += 1;
+    try {
+      await this.delay();
+      const result = effect();
+      await this.delay();
+      if (fate === 'lost') throw new Unavailable(new Error('no answer'));
+      return result;
+    } finally {
+      this.calling -= 1;
+    }
   }
 }
 
 export class FakeNodes implements BackplaneUnderTest {
+  /** The clock of the shared parts. */
   readonly clock = new FakeClock();
-  readonly cluster = new FakeCluster(this.clock);
+  records = new Map<string, string>();
+  readonly leases = new Map<string, number>();
+  /** No new room is created. */
+  isFull = false;
+  /** Number of calls so far. */
+  calls = 0;
+  /** Batches in transit. */
+  #travelling = 0;
   readonly connections: RecordingConnections;
-  readonly nodes: ClusterNode[] = [];
+  readonly nodes: FakeNode[] = [];
   /** The warnings of all nodes. */
   readonly log = captureLog();
-  /** Connections that are on another node than their name indicates. */
-  readonly homes = new Map<string, number>();
 
   constructor(connections: RecordingConnections, count: number) {
     this.connections = connections;
     for (let n = 0; n < count; n++) this.start(`n${n}`);
   }
 
-  start(processId: string): ClusterNode {
-    const { cluster, clock, connections, log } = this;
-    const node = new ClusterNode(cluster, processId, clock.now(), connections, log.log);
+  start(processId: string): FakeNode {
+    const node = new FakeNode(this, processId);
     this.nodes.push(node);
     return node;
   }
 
+  /** Connections a, c, e … of two nodes are on the first, and b, d, f … on the second. */
+  nodeOf(connectionId: string): FakeNode {
+    const last = connectionId.charCodeAt(connectionId.length - 1) - 'a'.charCodeAt(0);
+    return this.nodes.at(last % this.nodes.length) as FakeNode;
+  }
+
   backplaneOf(connectionId: string): ClusterBackplane {
-    const index = this.homes.get(connectionId) ?? connectionId.charCodeAt(connectionId.length - 1);
-    return (this.nodes[index % this.nodes.length] as ClusterNode).backplane;
+    return this.nodeOf(connectionId).backplane;
   }
 
-  settle(): Promise<void> {
-    return settle(this.cluster, this.nodes);
+  /** Resolves when no running node is busy and no message is in transit. */
+  async settle(): Promise<void> {
+    for (let calm = 0; calm < 5; ) {
+      await oneTurn();
+      const isBusy = this.nodes.some(({ isPaused, calling }) => !isPaused && calling > 0);
+      calm = isBusy || this.#travelling > 0 ? 0 : calm + 1;
+    }
   }
 
-  pause(node: ClusterNode): void {
-    node.pause();
-  }
-
-  resume(node: ClusterNode): void {
-    node.resume();
-  }
-
-  /** Moves time on in steps, and runs everything that is due. */
-  async pass(ms: number): Promise<void> {
+  /** Moves time on in steps, and by default runs everything that is due in each. */
+  async pass(ms: number, settled = () => this.settle()): Promise<void> {
     for (let left = ms; left > 0; left -= 500) {
       const step = Math.min(500, left);
       this.clock.advance(step);
-      for (const node of this.nodes) node.pass(step);
-      await this.settle();
+      for (const { isPaused, clock } of this.nodes) {
+        if (isPaused) clock.pause(step);
+        else clock.advance(step);
+      }
+      await settled();
     }
   }
 
@@ -158,6 +195,38 @@ export class FakeNodes implements BackplaneUnderTest {
       await node.backplane.close();
     }
   }
-}
 
-export { RecordingConnections };
+  record(roomId: string): RoomRecord {
+    const text = this.records.get(roomId);
+    return text === undefined ? absentRecord(roomId) : decodeRecord(text);
+  }
+
+  set(expected: number, next: RoomRecord, deadline: number, isNew: boolean): SetOutcome {
+    if (this.clock.now() > deadline) return { kind: 'late' };
+    const record = this.record(next.roomId);
+    if (record.version !== expected) return { kind: 'conflict', record };
+    if (this.isFull && isNew) return { kind: 'full', cause: new Unavailable(new Error('full')) };
+    this.records.set(next.roomId, encodeRecord(next));
+    return { kind: 'set' };
+  }
+
+  hold(id: string, ttlMs: number, isNew: boolean) {
+    const now = this.clock.now();
+    for (const [held, end] of this.leases) if (end <= now) this.leases.delete(held);
+    const isHeld = isNew || this.leases.has(id);
+    if (isHeld) this.leases.set(id, now + ttlMs);
+    return { alive: [...this.leases.keys()], deadline: isHeld ? now + ttlMs : 0 };
+  }
+
+  publish(processId: string, text: string): boolean {
+    const isTo = ({ backplane }: FakeNode) => backplane.lease.processId === processId;
+    const node = this.nodes.findLast(isTo);
+    if (node?.receive === undefined) return false;
+    this.#travelling += 1;
+    void oneTurn().then(() => {
+      this.#travelling -= 1;
+      node.receive?.(text);
+    });
+    return true;
+  }
+}

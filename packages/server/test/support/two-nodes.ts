@@ -1,6 +1,6 @@
 // Runs two nodes of a cluster in memory, for tests of a room with members on both nodes and of node failures.
 //
-// Stories have these steps. Connections a, c and x are on the first node, b and d on the second. `first` stands for either node.
+// Stories have these steps. Connections a, c, e … are on the first node, b, d, f … on the second. `first` stands for either node.
 //
 //   Connections
 //     a joins [as DEVICE] [in ROOM]   in room r by default; `= seated`, `= full` or `= unavailable` is the expected outcome
@@ -12,7 +12,6 @@
 //     a last told ONE                 this is the last of them
 //     read a, b                       discards them
 //     a was not closed, a sits alone
-//     e is on the first node          places a further connection
 //
 //   Nodes
 //     first pauses, resumes           as by SIGSTOP and SIGCONT
@@ -27,8 +26,11 @@
 //     first has no lease              its lease is deleted; `asks for its lease` asks whether it is valid
 //     first has the only lease        expects that
 //     first alone passes MS           moves only the clock of this node
+//     first alone stands still MS     the same, as for a process that is paused
+//     first sets its clock by MS      moves only its wall clock
 //     first is ready, is not ready, stops
 //     first counts NAME N             expects this value of a counter
+//     first has most of its lease     left at its last renewal
 //
 //   All
 //     settle                          waits until no node is busy and nothing is in transit
@@ -40,21 +42,19 @@
 import { rowsOf, stepsOf } from '@couplet/testkit/stories';
 import { expect, onTestFinished, test } from 'vitest';
 import { Unavailable } from '../../src/base/failures.js';
-import { type ClusterNode, FakeNodes, LEASE_MS, RecordingConnections } from './cluster-nodes.js';
-import type { Call, Fate } from './fake-cluster.js';
+import { RecordingConnections } from '../contract/backplane.js';
+import { type Call, type FakeNode, FakeNodes, type Fate, LEASE_MS } from './cluster-nodes.js';
 
 export const seat = (connectionId: string, deviceId: string | null = null) => ({
   connectionId,
   deviceId,
 });
 
-/** `a` and `c` are on the first node, `b` and `d` on the second. */
-export async function twoNodes() {
+/** Two nodes with their leases. The caller closes them. */
+export async function openStage() {
   const connections = new RecordingConnections();
   const world = new FakeNodes(connections, 2);
-  onTestFinished(() => world.close());
-  for (const [id, home] of Object.entries({ a: 0, b: 1, c: 0, d: 1 })) world.homes.set(id, home);
-  const [first, second] = world.nodes as [ClusterNode, ClusterNode];
+  const [first, second] = world.nodes as [FakeNode, FakeNode];
   await world.settle();
   const join = (id: string, deviceId: string | null = null, roomId = 'r') =>
     world.backplaneOf(id).join(roomId, seat(id, deviceId), null, null);
@@ -66,65 +66,59 @@ export async function twoNodes() {
     connections.take(one);
     connections.take(other);
   };
-  const members = () => world.cluster.record('r').members.map(({ connectionId }) => connectionId);
+  const members = () => world.record('r').members.map(({ connectionId }) => connectionId);
   const { log } = world;
-  return { connections, world, first, second, join, pair, members, log };
+  /** What a node has received and not read. */
+  const kept: string[] = [];
+  /** Copies of the records. */
+  const before = new Map<string, string>();
+  return { connections, world, first, second, join, pair, members, log, kept, before };
 }
 
-/** Cuts a node off from the other nodes and from Redis. */
-export function cut(node: ClusterNode): void {
-  node.link.fate = () => 'refused';
-  node.link.receive = undefined;
-}
-
-export function mend(node: ClusterNode): void {
-  node.link.fate = () => 'fine';
-  hear(node);
-  node.backplane.resubscribed();
-}
-
-function hear({ link, backplane }: ClusterNode): void {
-  link.receive = (text) => backplane.receive(text);
+/** The same, closed when the test ends. */
+export async function twoNodes() {
+  const stage = await openStage();
+  onTestFinished(() => stage.world.close());
+  return stage;
 }
 
 /** Sets the fate of some calls of a node. */
-function fail({ link }: ClusterNode, fate: Fate, ...calls: Call[]): void {
-  link.fate = (call) => (calls.includes(call) ? fate : 'fine');
+function fail(node: FakeNode, fate: Fate, calls: string[]): void {
+  node.fate = (call: Call) => (calls.includes(call) ? fate : 'fine');
 }
 
 /** The last renewal was up to a third of a lease before the end; the other nodes check at the same interval. */
 export const BOUND_MS = LEASE_MS + LEASE_MS / 3 + 500;
 
-type Stage = Awaited<ReturnType<typeof twoNodes>> & {
-  /** What a node has received and not read. */
-  kept: string[];
-  /** Copies of the records. */
-  before: Map<string, string>;
-};
+export type Stage = Awaited<ReturnType<typeof openStage>>;
 
 const list = (words = '') => (words === 'nothing' || words === 'nobody' ? [] : words.split(', '));
 
 /** Steps of a node. The rest of a step are its arguments. */
-const OF_NODE: Record<string, (node: ClusterNode, stage: Stage, ...args: string[]) => unknown> = {
-  pauses: (node, { world }) => world.pause(node),
-  resumes: (node, { world }) => world.resume(node),
-  'is cut': cut,
-  'is mended': mend,
-  refuses: (node, _, ...calls) => fail(node, 'refused', ...(calls as Call[])),
-  loses: (node, _, ...calls) => fail(node, 'lost', ...(calls as Call[])),
-  works: (node) => fail(node, 'fine'),
-  hears: hear,
-  'is deaf': ({ link }) => Object.assign(link, { receive: () => {} }),
-  'is unsubscribed': ({ link }) => Object.assign(link, { receive: undefined }),
-  'keeps what comes': ({ link }, { kept }) =>
-    Object.assign(link, { receive: (text: string) => kept.push(text) }),
+const OF_NODE: Record<string, (node: FakeNode, stage: Stage, ...args: string[]) => unknown> = {
+  pauses: (node) => node.pause(),
+  resumes: (node) => node.resume(),
+  'is cut': (node) => node.cut(),
+  'is mended': (node) => node.mend(),
+  refuses: (node, _, ...calls) => fail(node, 'refused', calls),
+  loses: (node, _, ...calls) => fail(node, 'lost', calls),
+  works: (node) => fail(node, 'fine', []),
+  hears: (node) => node.hear(),
+  'is deaf': (node) => Object.assign(node, { receive: () => {} }),
+  'is unsubscribed': (node) => Object.assign(node, { receive: undefined }),
+  'keeps what comes': (node, { kept }) =>
+    Object.assign(node, { receive: (text: string) => kept.push(text) }),
   'gets what it kept': ({ backplane }, { kept }) => kept.map((text) => backplane.receive(text)),
   resubscribes: ({ backplane }) => backplane.resubscribed(),
   'asks for its lease': ({ backplane }) => backplane.lease.ask(),
-  'has no lease': ({ backplane }, { world }) => world.cluster.leases.delete(backplane.lease.id),
+  'has no lease': ({ backplane }, { world }) => world.leases.delete(backplane.lease.id),
   'has the only lease': ({ backplane }, { world }) =>
-    expect([...world.cluster.leases.keys()]).toEqual([backplane.lease.id]),
+    expect([...world.leases.keys()]).toEqual([backplane.lease.id]),
+  'has most of its lease': ({ backplane }) =>
+    expect(backplane.lease.marginMs).toBeGreaterThan(LEASE_MS / 2),
   'alone passes': ({ clock }, _, ms) => clock.advance(Number(ms)),
+  'alone stands still': ({ clock }, _, ms) => clock.pause(Number(ms)),
+  'sets its clock by': ({ clock }, _, ms) => clock.set(Number(ms)),
   stops: ({ backplane }) => backplane.close(),
   'is ready': ({ backplane }) => backplane.check(),
   'is not ready': ({ backplane }) => expect(backplane.check()).rejects.toThrow(),
@@ -152,7 +146,6 @@ const STEPS: readonly (readonly [RegExp, (stage: Stage, ...words: string[]) => u
   [/^(first|second) (.*)$/, ofNode],
   [/^(\w) joins(?: as (\w+))?(?: in (\w+))?(?: = (\w+))?$/, joins],
   [/^(\w) and (\w) meet$/, ({ pair }, one = '', other = '') => pair(one, other)],
-  [/^(\w) is on the first node$/, ({ world }, id = '') => world.homes.set(id, 0)],
   [/^(\w) leaves$/, ({ world }, id = '') => world.backplaneOf(id).depart('r', id, 'leave')],
   [/^(\w) hangs up$/, ({ world }, id = '') => world.backplaneOf(id).depart('r', id, 'disconnect')],
   [
@@ -185,32 +178,27 @@ const STEPS: readonly (readonly [RegExp, (stage: Stage, ...words: string[]) => u
   [/^dropped (\d+)$/, ({ connections }, n) => expect(connections.dropped).toBe(Number(n))],
   [/^settle$/, ({ world }) => world.settle()],
   [/^pass (\w+)$/, ({ world }, ms) => world.pass(ms === 'BOUND' ? BOUND_MS : Number(ms))],
-  [/^store is full$/, ({ world }) => Object.assign(world.cluster, { isFull: true })],
-  [/^store forgets the rooms$/, ({ world }) => world.cluster.records.clear()],
-  [/^store forgets the leases$/, ({ world }) => world.cluster.leases.clear()],
-  [
-    /^store is copied$/,
-    (stage) => Object.assign(stage, { before: new Map(stage.world.cluster.records) }),
-  ],
-  [
-    /^store goes back$/,
-    ({ world, before }) => Object.assign(world.cluster, { records: new Map(before) }),
-  ],
+  [/^store is full$/, ({ world }) => Object.assign(world, { isFull: true })],
+  [/^store forgets the rooms$/, ({ world }) => world.records.clear()],
+  [/^store forgets the leases$/, ({ world }) => world.leases.clear()],
+  [/^store is copied$/, (stage) => Object.assign(stage, { before: new Map(stage.world.records) })],
+  [/^store goes back$/, ({ world, before }) => Object.assign(world, { records: new Map(before) })],
 ];
+
+export async function playStep(stage: Stage, step: string): Promise<unknown> {
+  for (const [pattern, act] of STEPS) {
+    const [matched, ...words] = pattern.exec(step) ?? [];
+    if (matched !== undefined) return act(stage, ...words);
+  }
+  throw new Error('no such step');
+}
 
 /** Tests rows `title: step; …` ({@link rowsOf}). Steps that are joined by `&` begin in one turn. */
 export function stories(table: string): void {
   test.each(rowsOf(table))('%s', async (_title, script) => {
-    const stage = { ...(await twoNodes()), kept: [], before: new Map() };
-    const play = async (step: string) => {
-      for (const [pattern, act] of STEPS) {
-        const [matched, ...words] = pattern.exec(step) ?? [];
-        if (matched !== undefined) return act(stage, ...words);
-      }
-      throw new Error(`no step: ${step}`);
-    };
+    const stage = await twoNodes();
     for (const step of stepsOf(script)) {
-      await Promise.all(step.split(' & ').map(play)).catch((error) => {
+      await Promise.all(step.split(' & ').map((each) => playStep(stage, each))).catch((error) => {
         error.message = `${step}: ${error.message}`;
         throw error;
       });

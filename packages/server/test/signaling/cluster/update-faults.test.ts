@@ -46,14 +46,14 @@ test('a join in progress when its peer’s node dies is told soon after', async 
   let answer: () => void = () => {};
   const held = new Promise<void>((resolve) => (answer = resolve));
   // Its write is done, and the answer is in transit.
-  second.link.delay = async () => {
+  second.delay = async () => {
     if (members().length === 2) await held;
   };
   const joining = join('b');
   while (members().length < 2) await new Promise<void>((done) => setImmediate(done));
-  second.link.delay = async () => {};
-  world.cluster.leases.delete(first.backplane.lease.id);
-  world.pause(first);
+  second.delay = async () => {};
+  world.leases.delete(first.backplane.lease.id);
+  first.pause();
   await second.backplane.lease.ask();
   answer();
   await joining;
@@ -78,23 +78,23 @@ test('a member that has moved gets no message of its old peer, even before the p
 test('a member that has moved gets no message of its old room by a claim in progress', async () => {
   const { connections, world, first, pair } = await twoNodes();
   await pair('a', 'c');
-  world.pause(first);
+  first.pause();
   await world.pass(BOUND_MS);
-  world.resume(first);
+  first.resume();
   const oneTurn = () => new Promise<void>((done) => setImmediate(done));
   let answer: () => void = () => {};
   const held = new Promise<void>((resolve) => (answer = resolve));
   let isClaiming = false;
-  first.link.fate = (call) => {
+  first.fate = (call) => {
     isClaiming = call === 'set';
-    first.link.delay = isClaiming ? () => held : oneTurn;
+    first.delay = isClaiming ? () => held : oneTurn;
     return 'fine';
   };
   // Waits for the seats of the old room, which are claimed again.
   first.backplane.forward('c', 'a', 'from the old room');
   while (!isClaiming) await oneTurn();
-  first.link.fate = () => 'fine';
-  first.link.delay = oneTurn;
+  first.fate = () => 'fine';
+  first.delay = oneTurn;
   const moving = first.backplane.join('new', seat('a'), null, 'r');
   while (connections.seats.get('a')?.roomId !== 'new') await oneTurn();
   answer();
@@ -108,27 +108,27 @@ test('a member that has moved gets no message of its old room by a claim in prog
 test('messages between peers on one node call nothing shared', async () => {
   const { connections, world, first, pair } = await twoNodes();
   await pair('a', 'c');
-  const { calls } = world.cluster;
+  const { calls } = world;
   for (let n = 0; n < 1000; n++) first.backplane.forward('a', 'c', `frame ${n}`);
   await world.settle();
   expect(connections.frames('c')).toHaveLength(1000);
-  expect(world.cluster.calls).toBe(calls);
+  expect(world.calls).toBe(calls);
 });
 
 test('a frame is published again if the publication failed or was lost, and arrives once', async () => {
   const { connections, world, first, second, pair } = await twoNodes();
   await pair('a', 'b');
   let calls = 0;
-  first.link.fate = (call) =>
+  first.fate = (call) =>
     call === 'publish' && calls++ < 2
       ? ((['refused', 'lost'] as const)[calls - 1] ?? 'fine')
       : 'fine';
   first.backplane.forward('a', 'b', 'one');
   await world.pass(500);
-  second.link.receive = () => {};
+  second.receive = () => {};
   first.backplane.forward('a', 'b', 'two');
   await world.pass(500);
-  second.link.receive = (text) => second.backplane.receive(text);
+  second.receive = (text) => second.backplane.receive(text);
   first.backplane.forward('a', 'b', 'three');
   await world.pass(3000);
   expect(connections.frames('b')).toEqual(['one', 'two', 'three']);
@@ -150,7 +150,7 @@ test('a frame that is given up after its sender has moved ends no generation of 
   // The generation of the old room is later than that of the new one.
   second.clock.set(30_000);
   await pair('a', 'b');
-  first.link.fate = (call) => {
+  first.fate = (call) => {
     // Whenever a room is read.
     if (call === 'read') first.backplane.forward('a', 'c', 'in the new room');
     return call === 'publish' ? 'refused' : 'fine';
@@ -169,11 +169,11 @@ test('an acknowledgment after the end of a node starts no timer', async () => {
   await pair('a', 'b');
   await world.pass(2000);
   const acknowledgments: string[] = [];
-  first.link.receive = (text) => acknowledgments.push(text);
+  first.receive = (text) => acknowledgments.push(text);
   first.backplane.forward('a', 'b', 'one');
   await world.settle();
   await world.pass(500);
-  second.link.receive = () => {};
+  second.receive = () => {};
   first.backplane.forward('a', 'b', 'two');
   await world.settle();
   await first.backplane.close();
@@ -185,15 +185,15 @@ test('an acknowledgment after the end of a node starts no timer', async () => {
 test('publications to a dead node are bounded', async () => {
   const { world, first, second, pair } = await twoNodes();
   await pair('a', 'b');
-  second.link.receive = undefined;
-  second.link.fate = () => 'refused';
+  second.receive = undefined;
+  second.fate = () => 'refused';
   first.backplane.forward('a', 'b', 'to a dead node');
   await world.pass(2 * LEASE_MS);
   // By a member whose node still has a record with a member of that node.
   await first.backplane.join('r', seat('a2'), null, null);
   await world.pass(2 * LEASE_MS);
   let publications = 0;
-  first.link.fate = (call) => {
+  first.fate = (call) => {
     if (call === 'publish') publications += 1;
     return 'fine';
   };
@@ -219,17 +219,17 @@ test('a frame that is published again, with later ones, arrives once', async () 
   await pair('a', 'b');
   await world.pass(500);
   const arrivals: string[] = [];
-  first.link.receive = (text) => {
+  first.receive = (text) => {
     arrivals.push(text);
     first.backplane.receive(text);
   };
   // Its acknowledgments are lost.
-  first.link.fate = (call) => (call === 'publish' ? 'refused' : 'fine');
+  first.fate = (call) => (call === 'publish' ? 'refused' : 'fine');
   for (const n of [1, 2, 3]) {
     second.backplane.forward('b', 'a', `frame ${n}`);
     await world.pass(700);
   }
-  first.link.fate = () => 'fine';
+  first.fate = () => 'fine';
   await world.pass(3000);
   expect(arrivals.filter((text) => text.includes('frame 1')).length).toBeGreaterThan(1);
   expect(arrivals.some((text) => text.includes('frame 1') && text.includes('frame 3'))).toBe(true);
