@@ -223,3 +223,23 @@ test('docs/cluster.md: a node starts with the settings that it gives for a host'
   const { REDIS_URL: redisUrl, ADMIN_TOKEN: adminToken } = env;
   expect(parseConfig(env)).toMatchObject({ port: 8080, redisUrl, adminToken });
 });
+
+/** Words that readers stumble on; in pieces, so that this file does not contain them. */
+const WORDS = 'an|ew who|ever com|pany be|fall of¬yo|urs without¬a¬w|ord acquaint|ance'
+  .split(' ')
+  .map((word) => word.replace('|', '').replaceAll('¬', ' '));
+
+test('no text file has a word that readers stumble on', () => {
+  const pattern = new RegExp(`^.*\\b(${WORDS.join('|')})\\b.*$`, 'gim');
+  // Not written here: third-party names, license texts, and figures that programs draw.
+  const notOurs = /^package-lock\.json$|(^|\/)LICENSE$|^docs\/performance\/.*\.(svg|json)$/;
+  // Some are deleted but not committed, and some are binary.
+  const ours = repositoryFiles().filter((path) => !notOurs.test(path) && existsSync(ROOT + path));
+  const texts = ours.map((path) => [path, read(path)] as const);
+  const found = texts
+    .filter(([, text]) => !text.includes('\0'))
+    .flatMap(([path, text]) =>
+      (text.match(pattern) ?? []).map((line) => `${path}: ${line.trim()}`),
+    );
+  expect(found).toEqual([]);
+});

@@ -1,19 +1,62 @@
-// Runs the examples of the client unchanged: plain pages, React, Node, and Node with a browser.
-import { readdirSync } from 'node:fs';
+// Runs the examples and those of the README unchanged: plain pages, React, Node, mounted servers, and commands of a shell.
+import { execFile } from 'node:child_process';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { pairDevices } from '@couplet/testkit/api';
 import { launchBrowser, openDevice, servePage } from '@couplet/testkit/browser';
 import { describeWith } from '@couplet/testkit/components';
-import { startServer } from '@couplet/testkit/server';
+import { Peer } from '@couplet/testkit/peer';
+import { startServer, temporaryFolder } from '@couplet/testkit/server';
 import type { Browser, Page } from 'playwright-core';
 import { build as bundle, type Rolldown } from 'vite';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { ROOT, read } from './support/papers.js';
+import { start as startExpress } from '../examples/mount-express/server.js';
+import { start as startFastify } from '../examples/mount-fastify/server.js';
+import { blocks, ROOT, read } from './support/papers.js';
 import { openTerminal } from './support/terminal.js';
 
 const server = await startServer();
 afterAll(() => server.close());
 
 /** An example, pointed at the server of this test. */
-const aimed = (path: string) => read(path).replaceAll('http://localhost:8080', server.url);
+const aimed = (example = '') => example.replaceAll('http://localhost:8080', server.url);
+const readme = read('README.md');
+
+describeWith(['curl'], 'the commands of the README', () => {
+  test('pair two devices', async () => {
+    const [commands] = blocks(readme, 'sh').filter((block) => block.includes('curl'));
+    const { stdout } = await promisify(execFile)('sh', ['-ec', aimed(commands)]);
+    const answers = stdout.trim().split(/(?<=\})/);
+    const [created, accepted, checked, ...more] = answers.map((answer) => JSON.parse(answer));
+    const secret = expect.stringMatching(/^[\w-]{43}$/);
+    const roomid = expect.stringMatching(/^[0-9a-f]{48}$/);
+    expect(created).toEqual({ ok: true, exp: expect.stringMatching(/^\d{4}-.*Z$/), secret });
+    expect(accepted).toEqual({ roomid, secret });
+    expect(checked).toEqual({ roomid: accepted.roomid });
+    expect(more).toEqual([]);
+  });
+});
+
+test.each([
+  ['mount-express', startExpress],
+  ['mount-fastify', startFastify],
+] as const)(
+  'examples/%s serves the application, and pairing and signaling below /couplet; both end with one close',
+  async (_name, start) => {
+    const { port, close } = await start(0, { SQLITE_DB_PATH: ':memory:' });
+    const origin = `http://localhost:${port}`;
+    expect(await (await fetch(origin)).text()).toBe('an application of its own');
+    expect((await fetch(`${origin}/api/rooms`, { method: 'POST' })).status).toBe(404);
+    const { roomid, client1 } = await pairDevices(`${origin}/couplet`);
+    const peer = await Peer.connect(`${origin.replace('http', 'ws')}/couplet`);
+    await peer.join(roomid, client1);
+    await close();
+    // The peer reconnects after this code.
+    expect((await peer.closed).code).toBe(1012);
+    await expect(fetch(origin)).rejects.toThrow('fetch failed');
+  },
+);
 
 describe('examples/node', () => {
   const chat = (...args: string[]) =>
@@ -71,7 +114,7 @@ describeWith(['chromium'], 'examples in a browser', () => {
   test.each(['examples/html', 'examples/without-client'])(
     '%s: two tabs exchange messages',
     async (folder) => {
-      const html = aimed(`${folder}/index.html`);
+      const html = aimed(read(`${folder}/index.html`));
       const [one, other] = [await open(html), await open(html)];
       await join(other, await codeOf(one));
       for (const page of [one, other]) await says(page, 'connected, peer to peer');
@@ -82,8 +125,25 @@ describeWith(['chromium'], 'examples in a browser', () => {
     },
   );
 
+  test('the page of the README lets two devices exchange messages when it is opened as a file', async () => {
+    const file = `${temporaryFolder()}/pair.html`;
+    writeFileSync(file, aimed(blocks(readme, 'html')[0]));
+    const openFile = async () => (await openDevice(browser, pathToFileURL(file).href)).page;
+    const [one, other] = await Promise.all([openFile(), openFile()]);
+    const lines = (page: Page) => page.locator('#log').textContent();
+    await expect.poll(() => lines(one)).toMatch(/^code: \d{6}\n$/);
+    await other.fill('#code', '12');
+    await other.click('#join');
+    await expect.poll(() => lines(other)).toMatch(/^code: \d{6}\nA code has 6 or 12 digits\.\n$/);
+    await other.fill('#code', String(await lines(one)).match(/\d{6}/)?.[0] ?? '');
+    await other.click('#join');
+    for (const page of [one, other]) {
+      await expect.poll(() => lines(page)).toMatch(/^code: \d{6}\n(A code .*\n)?peer: hello\n$/);
+    }
+  });
+
   test('examples/node talks with examples/html', async () => {
-    const page = await open(aimed('examples/html/index.html'));
+    const page = await open(aimed(read('examples/html/index.html')));
     const terminal = openTerminal(['examples/node/main.js', await codeOf(page)], {
       COUPLET_URL: server.url,
     });

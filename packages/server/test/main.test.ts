@@ -9,11 +9,14 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
+import { get as secureGet } from 'node:https';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { call, pairDevices } from '@couplet/testkit/api';
+import { call, pairDevices, someDevice } from '@couplet/testkit/api';
 import { runCommand, startCommand } from '@couplet/testkit/command';
 import { freePort } from '@couplet/testkit/coturn';
+import { Peer } from '@couplet/testkit/peer';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { execute, rows } from './support/sqlite-files.js';
@@ -80,6 +83,39 @@ describe('serve', () => {
     expect(code).toBe(0);
     expect(stdout).toContain('"msg":"stopped"');
     expect(existsSync(join(cwd, 'data/chat.db'))).toBe(true);
+  });
+
+  test('with --https, pages and signaling work over HTTPS and HTTP, and SIGTERM ends it', async () => {
+    const cwd = emptyFolder();
+    const command = startCommand(['serve', '--sqlite', '--https'], { cwd });
+    const plain = await command.listening;
+    const address = () => /listening on (https:\/\/[^\s"]+)/.exec(command.output())?.[1];
+    await expect.poll(address).toBeDefined();
+    const secure = String(address());
+    const ca = readFileSync(join(cwd, 'data/development-certificate.pem'));
+    const statusOf = async (request: ReturnType<typeof get>) => {
+      const [response]: IncomingMessage[] = (await once(request, 'response')) as [IncomingMessage];
+      response?.resume();
+      return response?.statusCode;
+    };
+    expect(await statusOf(secureGet(`${secure}/healthz`, { ca, agent: false }))).toBe(200);
+    expect(await statusOf(get(`${plain}/healthz`, { agent: false }))).toBe(200);
+
+    const roomId = someDevice();
+    const one = await Peer.connect(secure.replace('https', 'wss'), { ca });
+    const other = await Peer.connect(plain.replace('http', 'ws'));
+    await one.join(roomId);
+    await other.join(roomId);
+    await one.next('room_ready');
+    await other.next('room_ready');
+    one.send({ type: 'webrtc_offer', sdp: 'v=0' });
+    expect(await other.next('webrtc_offer')).toMatchObject({ sdp: 'v=0' });
+    other.send({ type: 'webrtc_answer', sdp: 'v=0' });
+    expect(await one.next('webrtc_answer')).toMatchObject({ sdp: 'v=0' });
+
+    command.child.kill('SIGTERM');
+    expect((await one.closed).code).toBe(1012);
+    expect((await command.ended).code).toBe(0);
   });
 
   test('USE_SQLITE=0 overrides --sqlite: it logs a warning, answers rooms_api_disabled and creates no file', async () => {
