@@ -146,17 +146,3 @@ test('the client of docs/auth.md sends its token with requests and WebSockets', 
   });
   expect(await joined).toBe('joined');
 });
-
-test('with an expired token, the client of docs/auth.md reports unauthorized, also before a resume', async () => {
-  const [client1, client2] = [someDevice(), someDevice()];
-  const saved = { version: 1, roomId: await pair(client1, client2), deviceId: client1 } as const;
-  const expired = couplet(client1, () => tokenOf(client1, { expires: '-1m' }));
-  const calls: (() => Promise<unknown>)[] = [
-    () => expired.invite(),
-    () => expired.iceServers(saved),
-    () => expired.resume(saved),
-  ];
-  for (const attempt of calls) {
-    await expect(attempt()).rejects.toMatchObject({ name: 'CoupletError', code: 'unauthorized' });
-  }
-});

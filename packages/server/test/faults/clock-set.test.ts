@@ -1,7 +1,7 @@
 // The wall clock is set forward or back by an hour: contract §1 (lifetimes of codes) with a corrected clock.
 // The test uses a fake clock. Heartbeat and rate limits use timers, which the wall clock does not affect.
 
-import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
+import { call, createPending, someCode, someDevice } from '@couplet/testkit/api';
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { Peer } from '@couplet/testkit/peer';
 import { startServer } from '@couplet/testkit/server';
@@ -77,20 +77,6 @@ test('a code expires at its exp by the current clock: setting the clock back pro
   expect((await check(other.url, later)).status).toBe(404);
   expect((await accept(other.url, later.joinid)).status).toBe(404);
 });
-
-test.each(BOTH)(
-  'rooms remain when the clock is set %s, with and without ROOM_IDLE_DAYS',
-  async (_how, byMs) => {
-    for (const env of [{}, { ROOM_IDLE_DAYS: '1' }]) {
-      const { url, clock } = await serverWithClock(env);
-      const { roomid } = await pairDevices(url);
-      clock.set(byMs);
-      // The sweep runs every minute.
-      clock.advance(120_000);
-      expect((await call(url, 'GET', `/api/rooms?roomid=${roomid}`)).status).toBe(200);
-    }
-  },
-);
 
 test.each(BOTH)(
   'limits measure the time that passes, also if the clock is set %s',

@@ -28,6 +28,9 @@ const peers = async (wsUrl: string, count: number) => {
   return all;
 };
 
+const HEAD = 'POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json';
+const UNFINISHED = `${HEAD}\r\nContent-Length: 99\r\n\r\n{`;
+
 test('after SIGTERM, readiness fails, requests and held checks are answered, connections are closed one after the other with 1012, and the exit code is 0', async () => {
   const server = await startChild({ SHUTDOWN_CLOSES_PER_SECOND: '1', SHUTDOWN_SECONDS: '300' });
   const { url, wsUrl } = server;
@@ -39,14 +42,7 @@ test('after SIGTERM, readiness fails, requests and held checks are answered, con
   const body = JSON.stringify({ joinid: '000001', client1: 'late', expiresInSeconds: 60 });
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   onTestFinished(() => void socket.destroy());
-  const head = [
-    'POST /api/rooms HTTP/1.1',
-    'Host: x',
-    'Content-Type: application/json',
-    `Content-Length: ${body.length}`,
-    'Expect: 100-continue',
-  ];
-  socket.write(`${head.join('\r\n')}\r\n\r\n`);
+  socket.write(`${HEAD}\r\nContent-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`);
   // `100 Continue` shows that the request is being handled.
   await once(socket, 'data');
 
@@ -121,23 +117,26 @@ test.each([
   await closing;
 });
 
-test('a request whose body never arrives is cut off after SHUTDOWN_SECONDS', async () => {
+test.each([
+  ['a request whose body never arrives is cut off after SHUTDOWN_SECONDS', UNFINISHED, 10_000],
+  ['a connection without any request does not delay the shutdown', '', 0],
+])('%s', async (_title, bytes, afterMs) => {
   const clock = new FakeClock();
   const server = await startServer({ SHUTDOWN_SECONDS: '10' }, { clock });
-  const arrived = once(server.app.server, 'request');
+  const arrived = once(server.app.server, bytes === '' ? 'connection' : 'request');
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
   onTestFinished(() => void socket.destroy());
   socket.on('error', () => {});
-  const cutOff = once(socket, 'close');
-  socket.write(
-    'POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{',
-  );
+  const ended = once(socket, 'close');
+  socket.write(bytes);
   await arrived;
   const closing = server.close();
-  await eventually(() => expect(server.app.server.listening).toBe(false));
-  expect(socket.destroyed).toBe(false);
-  clock.advance(10_000);
-  await Promise.all([cutOff, closing]);
+  if (afterMs > 0) {
+    await eventually(() => expect(server.app.server.listening).toBe(false));
+    expect(socket.destroyed).toBe(false);
+    clock.advance(afterMs);
+  }
+  await Promise.all([ended, closing]);
 });
 
 test('for SHUTDOWN_NOTICE_SECONDS, only readiness shows the shutdown, all clients are served, and no warning is logged', async () => {
@@ -161,20 +160,6 @@ test('for SHUTDOWN_NOTICE_SECONDS, only readiness shows the shutdown, all client
   expect(await peer.closed).toMatchObject({ code: 1012 });
   await closing;
   expect(lines().filter(({ level }) => level >= 40)).toEqual([]);
-});
-
-test('a connection without any request does not delay the shutdown', async () => {
-  const clock = new FakeClock();
-  const server = await startServer({}, { clock });
-  const arrived = once(server.app.server, 'connection');
-  const spare = connect(Number(new URL(server.url).port), '127.0.0.1');
-  onTestFinished(() => void spare.destroy());
-  spare.on('error', () => {});
-  const ended = once(spare, 'close');
-  await arrived;
-  // The test clock does not advance, so nothing is cut off by a timeout.
-  await server.close();
-  await ended;
 });
 
 test.each([
