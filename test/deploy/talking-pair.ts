@@ -5,14 +5,6 @@ import {
   type SocketConstructor,
 } from '../../packages/client/src/signaling/signaling-client.js';
 
-/** A time in which the two could not exchange messages. */
-export interface Parting {
-  /** From the first event about it, at either end, until both have `room_ready`. */
-  apartMs: number;
-  /** The part of that time in which neither client was reconnecting (from its `down` until it has joined). */
-  idleMs: number;
-}
-
 const TALK_EVERY_MS = 50;
 
 const HINTED = WebSocket as unknown as SocketConstructor;
@@ -25,7 +17,8 @@ export const UNHINTED = class extends WebSocket {
 } as unknown as SocketConstructor;
 
 export class TalkingPair {
-  readonly partings: Parting[] = [];
+  /** Times in milliseconds from the first event about a separation, at either end, until both have `room_ready`. */
+  readonly apartMs: number[] = [];
   /** Number of messages that arrived. */
   received = 0;
   /** Errors: a message out of order or repeated, or a final end. */
@@ -33,12 +26,7 @@ export class TalkingPair {
   readonly #clients: SignalingClient[];
   readonly #isReady = [false, false];
   readonly #talk: NodeJS.Timeout;
-  #wasTogether = false;
-  #apartSince: number | undefined;
-  /** Clients that are reconnecting. */
-  readonly #away = new Set<number>();
-  #idleMs = 0;
-  #seenAt = 0;
+  #apartSince = performance.now();
   #next = 0;
 
   constructor(
@@ -63,8 +51,8 @@ export class TalkingPair {
   #client(n: number, options: { url: string; roomId: string; deviceId: string }): SignalingClient {
     const client = new SignalingClient({ ...options, WebSocket: this.socket });
     let last = -1;
-    client.on('down', () => this.#turn(n, false, () => this.#away.add(n)));
-    client.on('joined', () => this.#turn(n, false, () => this.#away.delete(n)));
+    client.on('down', () => this.#turn(n, false));
+    client.on('joined', () => this.#turn(n, false));
     client.on('ready', () => this.#turn(n, true));
     client.on('end', (error) => this.faults.push(`ended: ${error.code}`));
     client.on('message', (message) => {
@@ -76,22 +64,11 @@ export class TalkingPair {
     return client;
   }
 
-  /** Handles an event of a client; `change` updates which clients are reconnecting. */
-  #turn(n: number, isReady: boolean, change: () => void = () => {}): void {
-    const now = performance.now();
-    if (this.#apartSince !== undefined && this.#away.size === 0) this.#idleMs += now - this.#seenAt;
-    this.#seenAt = now;
-    change();
+  #turn(n: number, isReady: boolean): void {
+    const [before, now] = [this.isTogether, performance.now()];
     this.#isReady[n] = isReady;
-    if (!this.isTogether) {
-      if (this.#wasTogether) this.#apartSince ??= now;
-      return;
-    }
-    this.#wasTogether = true;
-    if (this.#apartSince === undefined) return;
-    this.partings.push({ apartMs: now - this.#apartSince, idleMs: this.#idleMs });
-    this.#apartSince = undefined;
-    this.#idleMs = 0;
+    if (before) this.#apartSince = now;
+    else if (this.isTogether) this.apartMs.push(now - this.#apartSince);
   }
 
   #say(): void {
