@@ -1,110 +1,69 @@
 // Tests the signaling client against a scripted server: joins, reconnects, and final errors.
-import { randomBytes, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
-import { eventually } from '@couplet/testkit/eventually';
 import { FakeClock } from '@couplet/testkit/fake-clock';
-import { expect, onTestFinished, test } from 'vitest';
-import { WebSocket, WebSocketServer } from 'ws';
-import {
-  roomHint,
-  SignalingClient,
-  type SignalingEvents,
-} from '../../src/signaling/signaling-client.js';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { roomHint, SignalingClient } from '../../src/signaling/signaling-client.js';
+import { FakeSocket } from '../support/fake-socket.js';
 
-function join(url: string, roomId: string, deviceId = randomUUID() as string) {
+beforeEach(() => {
+  FakeSocket.all.length = 0;
+});
+
+/** A client, and its events: of an end, the code. Without a room, it opens a connection for another client. */
+function connect({ roomId = 'room', early }: { roomId?: string; early?: SignalingClient } = {}) {
   const clock = new FakeClock();
-  const client = new SignalingClient({
-    ...{ url, roomId, deviceId, WebSocket, clock },
-    random: () => 1,
-  });
+  const platform = { url: 'ws://server/', WebSocket: FakeSocket, clock, random: () => 1 };
+  const client = new SignalingClient({ ...platform, roomId, deviceId: 'device', early });
   onTestFinished(() => client.close());
-  const next = <Name extends keyof SignalingEvents>(name: Name) =>
-    new Promise<SignalingEvents[Name]>((resolve) => {
-      const off = client.on(name, (...args) => {
-        off();
-        resolve(args);
-      });
-    });
-  return { client, clock, deviceId, next };
-}
-
-/** A server that sends scripted messages; `connection` is the latest one. */
-async function scriptedServer(onMessage: (socket: WebSocket, message: string) => void) {
-  const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
-  onTestFinished(() => {
-    for (const socket of sockets.clients) socket.terminate();
-    sockets.close();
-  });
-  sockets.on('connection', (socket) => {
-    socket.on('message', (data) => onMessage(socket, String(data)));
-  });
-  await once(sockets, 'listening');
-  return { sockets, url: `ws://127.0.0.1:${(sockets.address() as AddressInfo).port}` };
-}
-
-test('a connection without a room passes to the client that joins one, within three seconds', async () => {
-  const joins: string[] = [];
-  const { sockets, url } = await scriptedServer((socket, message) => {
-    if (joins.push(message) > 1) socket.send(JSON.stringify({ type: 'room_joined' }));
-  });
-  sockets.on('connection', (socket) => {
-    socket.send(JSON.stringify({ type: 'connected', maxMessageBytes: 100 }));
-  });
-  const early = join(url, '');
-  await once(sockets, 'connection');
-  // Without a timer, it may be idle for as long as its code lives.
-  await early.clock.reach(0);
-  const clock = new FakeClock();
-  const options = { url, roomId: 'room', deviceId: 'device', WebSocket, clock, random: () => 1 };
-  const client = new SignalingClient({ ...options, early: early.client });
-  onTestFinished(() => client.close());
-  const states: string[] = [];
-  for (const state of ['down', 'joined', 'too-big'] as const) {
-    client.on(state, () => states.push(state));
+  const events: string[] = [];
+  for (const name of ['joined', 'down', 'too-big'] as const) {
+    client.on(name, () => events.push(name));
   }
-  await eventually(() => expect(joins).toHaveLength(1));
-  expect(sockets.clients.size).toBe(1);
+  client.on('end', ({ code }) => events.push(code));
+  return { client, clock, events };
+}
+
+/** Opens the latest connection, and answers the join. */
+function join(): void {
+  FakeSocket.latest.open();
+  FakeSocket.latest.say({ type: 'room_joined' });
+}
+
+const sent = (type: string) => FakeSocket.latest.sent.filter((message) => message.type === type);
+
+test('a connection without a room passes to the client that joins one, within three seconds', () => {
+  const early = connect({ roomId: '' });
+  FakeSocket.latest.open();
+  FakeSocket.latest.say({ type: 'connected', maxMessageBytes: 100 });
+  // Without a timer, it may be idle for as long as its code lives.
+  expect(early.clock.pending).toBe(0);
+  const { client, clock, events } = connect({ early: early.client });
+  expect([FakeSocket.all.length, sent('join_room').length]).toEqual([1, 1]);
   // No answer: the connection may have been broken for minutes.
   clock.advance(3000);
-  expect(states).toEqual(['down']);
+  expect(events).toEqual(['down']);
   clock.advance(500);
-  await eventually(() => expect(states).toEqual(['down', 'joined']));
+  join();
+  expect(events).toEqual(['down', 'joined']);
   // In bytes, not in characters.
   client.send({ type: 'webrtc_offer', sdp: 'ä'.repeat(40) });
-  expect(states.at(-1)).toBe('too-big');
+  expect(events.at(-1)).toBe('too-big');
   expect(early.clock.pending).toBe(0);
 });
 
-test('a connection that opens slowly has ten seconds, also after it passed to a client, and is then closed', async () => {
-  let closed = 0;
-  const slow = createServer((socket) => {
-    // Without an answer, the handshake goes on.
-    socket.resume().on('close', () => closed++);
-    socket.on('error', () => {});
-  });
-  onTestFinished(() => void slow.close());
-  await once(slow.listen(0, '127.0.0.1'), 'listening');
-  const url = `ws://127.0.0.1:${(slow.address() as AddressInfo).port}/`;
-  const early = join(url, '');
-  await once(slow, 'connection');
+test('a connection that opens slowly has ten seconds, also after it passed to a client, and is then closed', () => {
+  const early = connect({ roomId: '' });
   // Without a close, a browser would delay the next attempt.
   early.clock.advance(10_000);
-  await eventually(() => expect(closed).toBe(1));
+  expect(FakeSocket.latest.closed).toBe(true);
   early.clock.advance(500);
-  await once(slow, 'connection');
-  const states: string[] = [];
-  const clock = new FakeClock();
-  const options = { url, roomId: 'room', deviceId: 'device', WebSocket, clock };
-  const client = new SignalingClient({ ...options, early: early.client });
-  onTestFinished(() => client.close());
-  client.on('down', () => states.push('down'));
+  const { clock, events } = connect({ early: early.client });
+  expect(FakeSocket.all).toHaveLength(2);
   clock.advance(9999);
-  expect(states).toEqual([]);
+  expect([events, FakeSocket.latest.closed]).toEqual([[], false]);
   clock.advance(1);
-  expect(states).toEqual(['down']);
-  await eventually(() => expect(closed).toBe(2));
+  expect([events, FakeSocket.latest.closed]).toEqual([['down'], true]);
 });
 
 test('the hash of a room id matches the specification, with 16 bits that differ between rooms', () => {
@@ -118,107 +77,71 @@ test('the hash of a room id matches the specification, with 16 bits that differ 
   expect(Math.max(...hints)).toBeLessThan(65_536);
 });
 
-test.each([1012, 1013, 1006, 1001, 4008])(
-  'after %i the client reconnects with backoff',
-  async (code) => {
-    const { sockets, url } = await scriptedServer((socket) => {
-      if (code === 1006) socket.terminate();
-      else socket.close(code);
-    });
-    const { client, clock, next } = join(url, 'room');
-    await next('down');
-    for (const delayMs of [500, 1000]) {
-      const connected = once(sockets, 'connection');
-      const down = next('down');
-      clock.advance(delayMs);
-      await connected;
-      await down;
-    }
-    client.close();
-    expect(clock.pending).toBe(0);
-  },
-);
-
-test('after 1008 the client does not reconnect', async () => {
-  const { url } = await scriptedServer((socket) => socket.close(1008));
-  const { clock, next } = join(url, 'room');
-  expect(await next('end')).toMatchObject([{ code: 'policy_violation' }]);
+test.each([1012, 1013, 1006, 1001, 4008])('after %i the client reconnects with backoff', (code) => {
+  const { client, clock, events } = connect();
+  for (const [attempts, delayMs] of [500, 1000, 2000].entries()) {
+    FakeSocket.latest.lose(code);
+    clock.advance(delayMs - 1);
+    expect(FakeSocket.all).toHaveLength(attempts + 1);
+    clock.advance(1);
+    expect(FakeSocket.all).toHaveLength(attempts + 2);
+  }
+  expect(events).toEqual(['down', 'down', 'down']);
+  client.close();
   expect(clock.pending).toBe(0);
 });
 
-test('after 1009 the client reconnects, and does not send a message of that size again', async () => {
-  const offers: string[] = [];
-  const { sockets, url } = await scriptedServer((socket, text) => {
-    const message = JSON.parse(text);
-    if (message.type === 'join_room') socket.send(JSON.stringify({ type: 'room_ready' }));
-    if (message.type === 'join_room') socket.send(JSON.stringify({ type: 'room_joined' }));
-    if (message.type !== 'webrtc_offer') return;
-    offers.push(message.sdp);
-    if (message.sdp.length > 100) socket.close(1009);
-  });
-  const { client, clock, next } = join(url, 'room');
-  await next('joined');
+test('after 1008 the client does not reconnect', () => {
+  const { clock, events } = connect();
+  FakeSocket.latest.lose(1008);
+  expect([events, clock.pending]).toEqual([['policy_violation'], 0]);
+});
+
+test('after 1009 the client reconnects, and does not send a message of that size again', () => {
+  const { client, clock, events } = connect();
   const offer = (length: number) => client.send({ type: 'webrtc_offer', sdp: 'x'.repeat(length) });
-  const closed = Promise.all([next('too-big'), next('down')]);
+  expect(offer(50)).toBe(false);
+  join();
   expect([offer(50), offer(200)]).toEqual([true, true]);
-  expect(await closed).toEqual([[], []]);
-  const back = Promise.all([once(sockets, 'connection'), next('joined')]);
+  FakeSocket.latest.lose(1009);
+  expect(events).toEqual(['joined', 'too-big', 'down']);
   clock.advance(500);
-  await back;
+  join();
   expect([offer(200), offer(60)]).toEqual([false, true]);
-  await eventually(() => expect(offers.map(({ length }) => length)).toEqual([50, 200, 60]));
+  expect(sent('webrtc_offer')).toHaveLength(1);
 });
 
-test('a join that is refused temporarily is retried', async () => {
-  const { sockets, url } = await scriptedServer((socket) =>
-    socket.send(JSON.stringify({ type: 'error', error: 'later', code: 'unavailable' })),
-  );
-  const { clock, next } = join(url, 'room');
-  await next('down');
-  const again = once(sockets, 'connection');
+test('a join that is refused temporarily is retried', () => {
+  const { clock, events } = connect();
+  FakeSocket.latest.open();
+  FakeSocket.latest.say({ type: 'error', error: 'later', code: 'unavailable' });
+  expect(events).toEqual(['down']);
   clock.advance(500);
-  await again;
+  expect(FakeSocket.all).toHaveLength(2);
 });
 
-test('the client leaves a server that stops answering, but not one that answers pings', async () => {
-  let pings = 0;
-  let tellPing: () => void = () => {};
-  const { sockets, url } = await scriptedServer((socket, message) => {
-    if (message.includes('join_room')) {
-      for (const noise of ['no JSON', '5', '{"type":"from the future"}']) socket.send(noise);
-      socket.send(JSON.stringify({ type: 'room_joined' }));
-      socket.send(JSON.stringify({ type: 'error', code: 'no_peer' }));
-      socket.send(JSON.stringify({ type: 'room_ready' }));
-    } else {
-      pings += 1;
-      if (pings === 1) {
-        socket.send(JSON.stringify({ type: 'pong' }));
-        socket.send(JSON.stringify({ type: 'room_ready' }));
-      } else tellPing();
-    }
-  });
-  const { clock, next } = join(url, 'room');
-  await next('ready');
-  const answered = next('ready');
+test('the client leaves a server that stops answering, but not one that answers pings', () => {
+  const { clock, events } = connect();
+  join();
+  for (const data of ['no JSON', '5', '{"type":"from the future"}']) {
+    FakeSocket.latest.onmessage?.({ data } as never);
+  }
+  FakeSocket.latest.say({ type: 'error', code: 'no_peer' });
   clock.advance(25_000);
-  await answered;
-  const unanswered = new Promise<void>((resolve) => {
-    tellPing = resolve;
-  });
-  clock.advance(25_000);
-  await unanswered;
-  const down = next('down');
+  FakeSocket.latest.say({ type: 'pong' });
+  clock.advance(24_999);
+  expect([events, sent('ping').length]).toEqual([['joined'], 1]);
+  clock.advance(1);
+  expect(sent('ping')).toHaveLength(2);
   clock.advance(10_000);
-  await down;
-  const again = once(sockets, 'connection');
+  expect(events).toEqual(['joined', 'down']);
   clock.advance(500);
-  await again;
+  expect(FakeSocket.all).toHaveLength(2);
 });
 
-test('a listener can close the client when the connection is lost', async () => {
-  const { url } = await scriptedServer((socket) => socket.close(1012));
-  const { client, clock, next } = join(url, 'room');
+test('a listener can close the client when the connection is lost', () => {
+  const { client, clock } = connect();
   client.on('down', () => client.close());
-  await next('down');
+  FakeSocket.latest.lose(1012);
   expect(clock.pending).toBe(0);
 });
