@@ -29,23 +29,19 @@ test('a code is accepted as a person types it', async () => {
   guest.close();
 });
 
-test.each(['12345', '1234567', '12345O', '', 'code'])(
-  '%j is refused before any request',
-  async (code) => {
-    await expect(silent().accept(code)).rejects.toMatchObject({
+test.each([
+  ...['12345', '1234567', '12345O', '', 'code'].map((code) => [code, 6, '6 or 12'] as const),
+  ['123456', 8, '8 or 14'] as const,
+])(
+  '%j is refused before any request, with codes of %i digits',
+  async (code, joinCodeDigits, digits) => {
+    await expect(silent({ joinCodeDigits }).accept(code)).rejects.toMatchObject({
       name: 'CoupletError',
       code: 'invalid_joinid',
-      message: 'A code has 6 or 12 digits.',
+      message: `A code has ${digits} digits.`,
     });
   },
 );
-
-test('the option joinCodeDigits sets the number of digits', async () => {
-  await expect(silent({ joinCodeDigits: 8 }).accept('123456')).rejects.toMatchObject({
-    code: 'invalid_joinid',
-    message: 'A code has 8 or 14 digits.',
-  });
-});
 
 test.each([
   ['WebRTC', { RTCPeerConnection: undefined }, 'RTCPeerConnection'],

@@ -52,16 +52,3 @@ test('both ends compute the test vector', async () => {
     expect(paper).toContain(value);
   }
 });
-
-test('the key is the same at both ends, and cannot be exported', async () => {
-  const bits = async ({ key }: { key: CryptoKey }) => {
-    const info = new TextEncoder().encode('app');
-    const salt = new Uint8Array();
-    const derived = { name: 'HKDF', hash: 'SHA-256', salt, info };
-    return Buffer.from(await crypto.subtle.deriveBits(derived, key, 256)).toString('hex');
-  };
-  const leader = await derive(await privateKey(LEADER), followerKey, transcript);
-  const follower = await derive(await privateKey(FOLLOWER), leaderKey, transcript);
-  expect(await bits(leader)).toBe(await bits(follower));
-  expect(leader.key.extractable).toBe(false);
-});

@@ -2,7 +2,12 @@
 import type { Frame } from '@couplet/testkit/browser';
 import { startServer } from '@couplet/testkit/server';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
-import { exchangeKeys, type KeyMessage, type PeerSession } from '../../src/index.js';
+import {
+  type ExchangedKeys,
+  exchangeKeys,
+  type KeyMessage,
+  type PeerSession,
+} from '../../src/index.js';
 import { exportKey, generateKeys } from '../../src/key-exchange/key-derivation.js';
 import { devicesOf, fakeOf, pairSessions } from '../support/fake-device.js';
 import { type HostileServer, startHostileServer } from '../support/hostile-server.js';
@@ -54,12 +59,21 @@ const outcome = (exchange: Promise<unknown>) =>
     ({ code }) => code,
   );
 
-/** Expects that both get the same digits. */
+/** A secret derived from the exchanged key, which cannot be exported. */
+async function derivedFrom({ key }: ExchangedKeys): Promise<Buffer> {
+  expect(key.extractable).toBe(false);
+  const hkdf = { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(), info: new Uint8Array() };
+  return Buffer.from(await crypto.subtle.deriveBits(hkdf, key, 256));
+}
+
+/** Expects that both get the same digits, and the same key. */
 async function expectSame(...exchanges: ReturnType<typeof exchangeKeys>[]) {
   const keys = await Promise.all(exchanges);
   const [{ sas } = { sas: '' }] = keys;
   expect(sas).toMatch(/^\d{3} \d{3} \d{3}$/);
   expect(keys.map((each) => each.sas)).toEqual([sas, sas]);
+  const [one, other] = await Promise.all(keys.map(derivedFrom));
+  expect(one).toEqual(other);
   return keys;
 }
 
