@@ -200,7 +200,7 @@ test('messages and offers that are not of the protocol are ignored', async () =>
   }
   one.peer.createDataChannel('chat', { protocol: '{"id":"1","name":"a","size":1,"type":""}' });
   for (const text of ['', 'null', '[]', '{"at":-1,"to":0.5}', '{"at":"0"}']) {
-    one.peer.channels[0]?.other?.send(text);
+    one.peer.channels[0]?.peer?.send(text);
     one.peer.channels[0]?.send(text);
   }
   await settle();
@@ -266,7 +266,7 @@ test('a peer that takes back what it allowed gets no larger pieces', async () =>
     return data;
   };
   const incoming = await offered;
-  takeBack = () => one.peer.channels[0]?.other?.send('{"at":0,"to":1048575}');
+  takeBack = () => one.peer.channels[0]?.peer?.send('{"at":0,"to":1048575}');
   await incoming.blob().catch(() => {});
   await expect(sent).rejects.toMatchObject({ code: 'file_unreadable' });
   expect(new Set(sizes)).toEqual(new Set([PIECE]));
@@ -346,7 +346,7 @@ test('an answer may arrive before the channel is open', async () => {
       setImmediate(() =>
         setImmediate(() => {
           channel.readyState = 'open';
-          channel.onopen?.();
+          channel.onopen?.({});
         }),
       );
       return data;

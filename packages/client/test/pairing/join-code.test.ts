@@ -43,11 +43,6 @@ test.each([
   expect(normalizeJoinCode(text)).toBeUndefined();
 });
 
-test('the number of digits is an argument', () => {
-  expect(normalizeJoinCode('1234 5678', 8)).toBe('12345678');
-  expect(normalizeJoinCode('123456', 8)).toBeUndefined();
-});
-
 test('a value that is not a string is converted to text', () => {
   expect(normalizeJoinCode(123456 as never)).toBe('123456');
   expect(normalizeJoinCode(undefined as never)).toBeUndefined();

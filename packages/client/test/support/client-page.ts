@@ -33,7 +33,6 @@ export interface ClientPage {
   messages: unknown[];
   states: SessionState[];
   errors: CoupletError['code'][];
-  left: number;
   /** The peer connection at the time when the session was stored. */
   first: RTCPeerConnection | undefined;
   /** Kinds of the tracks and labels of the channels that the peer added. */
@@ -193,23 +192,17 @@ export const ufragOf = (device: Device) =>
 export const sentOfType = ({ sent }: Device, wanted: string) =>
   sent.filter(({ type }) => type === wanted);
 
-export const readies = ({ received }: Device) =>
-  received.filter(({ type }) => type === 'room_ready');
-
 /** Runs in the page before anything else: an application that records all events of a session. */
 function installApplication(): void {
   const page = window as unknown as ClientPage;
   page.keep = (session) => {
     Object.assign(page, {
-      ...{ session, first: session.peer, left: 0 },
+      ...{ session, first: session.peer },
       ...{ messages: [], states: [], errors: [], tracks: [], channels: [] },
     });
     session.on('message', (message) => page.messages.push(message));
     session.on('state', (state) => page.states.push(state));
     session.on('error', ({ code }) => page.errors.push(code));
-    session.on('peer-left', () => {
-      page.left += 1;
-    });
     const watch = (peer: RTCPeerConnection) => {
       peer.addEventListener('track', ({ track }) => page.tracks.push(track.kind));
       peer.addEventListener('datachannel', ({ channel }) => page.channels.push(channel.label));

@@ -2,19 +2,14 @@
 import { Emitter } from '../../src/emitter.js';
 import type { FileSession } from '../../src/index.js';
 import type { SessionEvents, SessionState } from '../../src/session/session-events.js';
+import { FakeChannel } from './fake-peer-connection.js';
 
 type Message = string | ArrayBuffer;
 
-class Channel extends EventTarget {
-  readyState = 'open';
-  bufferedAmount = 0;
-  bufferedAmountLowThreshold = 0;
-  binaryType = 'blob';
-  onmessage: ((event: { data: Message }) => void) | null = null;
-  onclose: (() => void) | null = null;
-  onopen: (() => void) | null = null;
+class Channel extends FakeChannel {
+  override readyState = 'open';
   onbufferedamountlow: (() => void) | null = null;
-  other: Channel | undefined;
+  declare peer: Channel | undefined;
 
   constructor(
     readonly side: Side,
@@ -24,7 +19,7 @@ class Channel extends EventTarget {
     super();
   }
 
-  send(data: string | Uint8Array): void {
+  override send(data: string | Uint8Array): void {
     const sent = typeof data === 'string' ? data : data.slice().buffer;
     const passed = this.side.pass(sent as Message);
     if (typeof sent !== 'string') this.bufferedAmount += sent.byteLength;
@@ -32,7 +27,7 @@ class Channel extends EventTarget {
       if (typeof sent !== 'string') this.bufferedAmount -= sent.byteLength;
       if (this.readyState === 'open') this.onbufferedamountlow?.();
       // As in Chromium, which also delivers messages before a channel is open.
-      if (this.other?.readyState !== 'closed') this.other?.onmessage?.({ data: passed });
+      if (this.peer?.readyState !== 'closed') this.peer?.onmessage?.({ data: passed });
     });
   }
 
@@ -44,10 +39,10 @@ class Channel extends EventTarget {
   }
 
   end(): void {
-    for (const end of [this, this.other]) {
+    for (const end of [this, this.peer]) {
       if (!end || end.readyState === 'closed') continue;
       end.readyState = 'closed';
-      end.onclose?.();
+      end.onclose?.({});
     }
   }
 }
@@ -62,8 +57,8 @@ class Peer extends EventTarget {
   createDataChannel(label: string, { protocol = '' } = {}): Channel {
     const channel = new Channel(this.side, label, protocol);
     const other = new Channel(this.side.other as Side, label, protocol);
-    channel.other = other;
-    other.other = channel;
+    channel.peer = other;
+    other.peer = channel;
     this.channels.push(channel);
     setImmediate(() => {
       this.side.other?.peer.dispatchEvent(

@@ -52,11 +52,9 @@ export function openEnd(
   { url }: { url: string },
   roomId: string,
   known?: Known,
-  {
-    clock = systemClock,
-    deviceId = randomUUID() as string,
-  }: { clock?: Clock; deviceId?: string } = {},
+  { clock = systemClock }: { clock?: Clock } = {},
 ): Seen {
+  const deviceId = randomUUID();
   const Signaling = known && verifying(core, known);
   const wsUrl = `${url.replace('http', 'ws')}/`;
   const platform = { WebSocket, RTCPeerConnection };

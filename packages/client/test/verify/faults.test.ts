@@ -3,15 +3,12 @@
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import fc from 'fast-check';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { systemClock } from '../../src/clock.js';
-import { CoupletError } from '../../src/errors.js';
 import { PeerSession } from '../../src/session/peer-session.js';
-import { SignalingClient } from '../../src/signaling/signaling-client.js';
 import { type Known, spent, verifying } from '../../src/verify/verified-signaling.js';
 import { RTCPeerConnection } from '../support/fake-device.js';
 import { FakeRoom, type Fault } from '../support/fake-room.js';
+import { core } from '../support/verified-end.js';
 
-const core = { SignalingClient, CoupletError, clock: systemClock };
 const secrets = { code: '042137482910', link: '042137.AAECAwQFBgcICQoLDA0ODw' };
 
 /** Number of WebCrypto operations in progress, which no clock of the test moves. */
