@@ -9,31 +9,24 @@ import type { PairingStore } from '../../src/pairing/store.js';
 import { startSweep } from '../../src/pairing/sweep.js';
 import { rows } from '../support/sqlite-files.js';
 
-function sweepOver(results: ({ pendings: number; rooms: number } | Error)[]) {
-  const clock = new FakeClock();
-  const times: number[] = [];
-  const lines: unknown[][] = [];
-  const store = {
-    sweep: async (now: number) => {
-      times.push(now);
-      const result = results.shift() ?? { pendings: 0, rooms: 0 };
-      if (result instanceof Error) throw result;
-      return result;
-    },
-  } as unknown as PairingStore;
-  const write = (...line: unknown[]) => lines.push(line);
-  const stop = startSweep(store, clock, { info: write, warn: write } as unknown as Logger);
-  return { clock, times, lines, stop };
-}
-
 test('a sweep runs at the start and every minute until it is stopped, also after a failure, and logs counts', async () => {
-  const failure = new Error('locked');
-  const { clock, times, lines, stop } = sweepOver([failure, { pendings: 2, rooms: 1 }]);
+  const clock = new FakeClock();
   const start = clock.now();
-  await expect.poll(() => lines).toEqual([[{ err: failure }, 'sweep failed']]);
+  const times: number[] = [];
+  const failure = new Error('locked');
+  const sweep: PairingStore['sweep'] = async (now) => {
+    if (times.push(now) === 1) throw failure;
+    return times.length === 2 ? { pendings: 2, rooms: 1 } : { pendings: 0, rooms: 0 };
+  };
+  const lines: unknown[][] = [];
+  const write = (...line: unknown[]) => lines.push(line);
+  const log = { info: write, warn: write } as unknown as Logger;
+  const stop = startSweep({ sweep } as PairingStore, clock, log);
+  const failed = [{ err: failure }, 'sweep failed'];
+  await expect.poll(() => lines).toEqual([failed]);
   clock.advance(120_000);
   const swept = [{ pendings: 2, rooms: 1 }, 'expired rows deleted'];
-  await expect.poll(() => lines).toEqual([[{ err: failure }, 'sweep failed'], swept]);
+  await expect.poll(() => lines).toEqual([failed, swept]);
   stop();
   clock.advance(120_000);
   expect(times).toEqual([start, start + 60_000, start + 120_000]);

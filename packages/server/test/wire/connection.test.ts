@@ -7,8 +7,8 @@ import { serverForTest, startServer } from '@couplet/testkit/server';
 import { afterAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { Unavailable } from '../../src/base/failures.js';
+import { openSqliteStore } from '../../src/pairing/sqlite/store.js';
 import type { PairingStore } from '../../src/pairing/store.js';
-import { captureLog } from '../support/captured-log.js';
 import {
   RawSocket,
   type RequestHeaders,
@@ -131,22 +131,14 @@ test('an upgrade during a shutdown is answered 503 with Retry-After', async () =
   await closing;
 });
 
-/** A server with a store whose rooms are read by this function; everything else is empty. */
-function serverWith(findRoom: PairingStore['findRoom']) {
-  const { log, text } = captureLog();
-  const store = new Proxy({} as PairingStore, {
-    get: (_target, name) =>
-      name === 'findRoom' ? findRoom : () => Promise.resolve({ pendings: 0, rooms: 0 }),
-  });
-  return serverForTest({}, { store, log }).then(({ wsUrl }) => ({ wsUrl, text }));
-}
-
 test('a join whose room cannot be read gets unavailable, and works later', async () => {
+  const store = openSqliteStore(':memory:');
   let isAway = true;
-  const { wsUrl } = await serverWith(async () => {
+  const findRoom: PairingStore['findRoom'] = async (...args) => {
     if (isAway) throw new Unavailable(new Error('away'));
-    return undefined;
-  });
+    return store.findRoom(...args);
+  };
+  const { wsUrl } = await serverForTest({}, { store: { ...store, findRoom } });
   const peer = await Peer.connect(wsUrl);
   const roomId = randomUUID();
   peer.send({ type: 'join_room', roomId, deviceId: 'd' });
