@@ -88,10 +88,22 @@ function parse(step: string) {
   return { words: words.slice(0, end), options };
 }
 
+/** The kind of an outcome, and what else it has. */
+function inWords(outcome: { kind: string } & Partial<Record<'roomId' | 'secret', string>>): string {
+  const { kind, expiresAt, roomId, secret, target } = outcome as typeof outcome & {
+    expiresAt?: number;
+    target?: PushTarget;
+  };
+  const name = Object.keys(TARGETS).find((key) => TARGETS[key]?.platform === target?.platform);
+  if (target) expect(target).toEqual(TARGETS[name as string]);
+  const time = expiresAt && wordsOf(expiresAt);
+  return [kind, time, roomId, secret, target && name].filter(Boolean).join(' ');
+}
+
 /** Carries out a step, and returns its outcome. */
 async function call(store: PairingStore, step: string): Promise<string> {
   const { words, options } = parse(step);
-  const { until = 'UNTIL', at = 'NOW', as, requiring, giving, push } = options;
+  const { until, at = 'NOW', as, requiring, giving } = options;
   const [subject = '', verb = '', object = '', , place = ''] = words;
   const [now, repeat] = [timeOf(at), as === undefined ? undefined : once(as)];
   const joinCode = codeOf(object);
@@ -100,54 +112,32 @@ async function call(store: PairingStore, step: string): Promise<string> {
   const given = requiring ?? options.with ?? 'nothing';
   const secrets = given === 'nothing' ? [] : given.split(',').map(secretIn);
   const proofs = { secrets, isRequired: requiring !== undefined };
-  const target = TARGETS[push ?? object];
+  const push = options.push === undefined ? undefined : TARGETS[options.push];
   switch (verb) {
     case 'creates': {
-      const expiresAt = timeOf(options.until ?? 'LATER');
+      const expiresAt = timeOf(until ?? 'LATER');
       const pending = { joinCode, client1: subject, expiresAt, address: '192.0.2.1', secret };
-      const made = await store.create(
-        { ...pending, proof, push: push ? target : undefined },
-        now,
-        repeat,
-      );
-      return made.kind === 'created'
-        ? `created ${wordsOf(made.expiresAt)} ${made.secret}`
-        : made.kind;
+      return inWords(await store.create({ ...pending, proof, push }, now, repeat));
     }
     case 'accepts': {
-      const acceptance = { joinCode, client2: subject, roomId: place, secret };
-      const collectableUntil = timeOf(until);
-      const accepted = await store.accept(
-        { ...acceptance, collectableUntil, push: push ? target : undefined },
-        now,
-        repeat,
-      );
-      return accepted.kind === 'accepted'
-        ? `accepted ${accepted.roomId} ${accepted.secret}`
-        : accepted.kind;
+      const collectableUntil = timeOf(until ?? 'UNTIL');
+      const acceptance = { joinCode, client2: subject, roomId: place, collectableUntil };
+      return inWords(await store.accept({ ...acceptance, secret, push }, now, repeat));
     }
-    case 'checks': {
-      const checked = await store.check(joinCode, subject, now, repeat, true, proof);
-      if (checked.kind === 'waiting') return `waiting ${wordsOf(checked.expiresAt)}`;
-      return checked.kind === 'collected' ? `collected ${checked.roomId}` : checked.kind;
-    }
+    case 'checks':
+      return inWords(await store.check(joinCode, subject, now, repeat, true, proof));
     case 'cancels':
-      return (await store.cancel(joinCode, subject, now, repeat, proof)).kind;
+      return inWords(await store.cancel(joinCode, subject, now, repeat, proof));
     case 'proves':
       return String(await store.prove(object, subject));
-    case 'claims': {
-      const claimed = await store.claimPush(object, subject, 60_000, now);
-      if (claimed.kind !== 'claimed') return claimed.kind;
-      const name = Object.keys(TARGETS).find(
-        (key) => TARGETS[key]?.platform === claimed.target.platform,
-      );
-      expect(claimed.target).toEqual(TARGETS[name as string]);
-      return `claimed ${name}`;
+    case 'claims':
+      return inWords(await store.claimPush(object, subject, 60_000, now));
+    case 'sets': {
+      const target = TARGETS[object] ?? null;
+      return inWords(await store.setPushTarget(place, subject, target, now, repeat));
     }
-    case 'sets':
-      return (await store.setPushTarget(place, subject, target ?? null, now, repeat)).kind;
     case 'forgets':
-      await store.forgetPushTarget(place, subject, target as PushTarget);
+      await store.forgetPushTarget(place, subject, TARGETS[object] as PushTarget);
       return '';
   }
   switch (subject) {
