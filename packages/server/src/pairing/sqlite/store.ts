@@ -25,14 +25,14 @@ export interface Executor {
   close(): Promise<void>;
 }
 
-export type StartExecutor = (
+type StartExecutor = (
   path: string,
   limits: StoreLimits,
   answer: (answers: Answers) => void,
 ) => Executor;
 
 /** Runs groups in this thread. Only for a database in memory, which never waits for a disk. */
-export const executeHere: StartExecutor = (path, limits, answer) => {
+const executeHere: StartExecutor = (path, limits, answer) => {
   const database = new GroupCommit(path, limits);
   return {
     reader: database.db,
@@ -48,10 +48,10 @@ const THREAD = new URL('../../../dist/pairing/sqlite/thread.js', import.meta.url
 const YOUNG_MB = 8;
 
 /**
- * Runs groups in a separate thread. The first group starts it, because an unused thread would take 13 MB. If the thread dies,
- * its group fails, and the next group starts a new thread.
+ * Runs groups in a separate thread, so that this thread never waits for a disk. The first group starts it, because an unused
+ * thread would take 13 MB. If the thread dies, its group fails, and the next group starts a new thread.
  */
-export const executeInThread: StartExecutor = (path, limits, answer) => {
+const executeInThread: StartExecutor = (path, limits, answer) => {
   const reader = openDatabase(path);
   reader.exec('PRAGMA query_only = ON');
   const identity = identify(path);
@@ -120,14 +120,9 @@ interface Pending extends Call {
 /**
  * Opens the store in a database file.
  *
- * @param start - runs the groups; by default in a separate thread for a file, so that this thread never waits for a disk
  * @throws DatabaseRefused if the file cannot be used
  */
-export function openSqliteStore(
-  path: string,
-  limits: Partial<StoreLimits> = {},
-  start: StartExecutor = path === ':memory:' ? executeHere : executeInThread,
-): PairingStore {
+export function openSqliteStore(path: string, limits: Partial<StoreLimits> = {}): PairingStore {
   const all = { ...UNLIMITED, ...limits };
   const listeners: ((joinCode: string) => void)[] = [];
   /** Calls that wait for the next group. Bounded, because each belongs to a request in progress. */
@@ -168,6 +163,7 @@ export function openSqliteStore(
     }
   };
 
+  const start = path === ':memory:' ? executeHere : executeInThread;
   const executor = start(path, all, answer);
   const { operations } = sqliteOperations(executor.reader, all, true);
 
