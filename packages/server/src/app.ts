@@ -186,12 +186,11 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   });
 
   pageRoutes(app, {
+    ...parts,
     folder: deps.publicFolder ?? PUBLIC_FOLDER,
     // The demo needs the rooms API.
     demo: config.demo && store !== undefined,
-    joinCodeDigits: config.joinCodeDigits,
     lanOrigins: () => [...lanOrigins('https', deps.tlsServer), ...lanOrigins('http', app.server)],
-    log: appLog,
   });
   if (deps.tlsServer) joinTls(app, deps.tlsServer);
   const directory = {

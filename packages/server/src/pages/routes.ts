@@ -1,19 +1,16 @@
 // Serves GET /client.js, the client for any page to import, /demo/, the demo page, and /docs/, the documentation, if it is built.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isFromThisMachine } from '../http/admin.js';
-import type { Logger } from '../observability/logger.js';
+import type { HttpParts } from '../http/parts.js';
 import { type PageFile, pageFile, readPages } from './files.js';
 
-export interface PagesDeps {
+export interface PagesDeps extends HttpParts {
   /** Folder of the built pages. */
   folder: string;
   /** Whether to serve the demo. The client is always served. */
   demo: boolean;
-  /** Number of digits of a join code, for the input of the page. */
-  joinCodeDigits: number;
   /** Origins at which devices of the local network reach this server, the best one first. */
   lanOrigins: () => string[];
-  log: Logger;
 }
 
 /** Allows only resources of this origin, none of them inline. 'self' includes the WebSocket of this origin (CSP 3). */
@@ -68,7 +65,7 @@ export function pageRoutes(app: FastifyInstance, deps: PagesDeps): void {
     });
   }
   if (index === undefined || !deps.demo) return;
-  files.set('demo/index.html', withDigits(index, deps.joinCodeDigits));
+  files.set('demo/index.html', withDigits(index, deps.config.joinCodeDigits));
   // A page that is open as localhost shows a link that a phone can open. Other visitors learn no address of this machine.
   app.get('/demo/lan-origins', { schema: { hide: true } }, (request, reply) =>
     reply.send(isFromThisMachine(request.raw) ? deps.lanOrigins() : []),

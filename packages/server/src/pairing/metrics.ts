@@ -66,15 +66,11 @@ export function measureStore(store: PairingStore, metrics: Metrics): PairingStor
   return Object.fromEntries(measured) as PairingStore;
 }
 
-export interface PairingMetricsDeps {
-  store: PairingStore;
-  waiting: Waiting;
-  guesses: Guesses;
-}
-
 export function pairingMetrics(
   metrics: Metrics,
-  { store, waiting, guesses }: PairingMetricsDeps,
+  store: PairingStore,
+  waiting: Waiting,
+  guesses: Guesses,
 ): void {
   // One scrape reads three of these numbers at once; they share one call to the store.
   let counting: Promise<StoreCounts> | undefined;

@@ -41,7 +41,7 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): Pairing
   for (const register of [pendingRoutes, roomRoutes, purgeRoute, pushTokenRoutes]) {
     register(app, parts);
   }
-  pairingMetrics(metrics, { store, waiting, guesses });
+  pairingMetrics(metrics, store, waiting, guesses);
   deps.lifecycle.require({ name: 'store', check: () => store.probe(clock.now()) });
   const stopSweep = startSweep(store, clock, deps.log);
   app.addHook('preClose', async () => {

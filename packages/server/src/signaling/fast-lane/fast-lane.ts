@@ -16,10 +16,9 @@ import type { Connections } from '../connections.js';
 import type { SignalingParts } from '../parts.js';
 import { MAX_PLAIN_BYTES, type PlainType, plainForward } from '../plain-message.js';
 import type { Connection } from '../websocket/connection.js';
-import { readsAtOnce } from '../websocket/corking.js';
+import { readsAtOnce, viewOf } from '../websocket/corking.js';
 import type { ReceiveQueue } from '../websocket/receive-queue.js';
 import { FINAL_TEXT, headBytesOf, writeHead } from '../websocket/text-frame.js';
-import { viewOf } from '../websocket/turn-buffer.js';
 import { ClientFrame, endOfFrames } from './client-frame.js';
 
 const LANE = Symbol('lane');
