@@ -88,8 +88,10 @@ async function target() {
   const clock = new FakeClock();
   const store = openSqliteStore(':memory:');
   const asked = { accepts: 0 };
-  const accept: PairingStore['accept'] = (...acceptance) => {
+  // As slow as a commit, so that further guesses arrive before the outcome of one is known.
+  const accept: PairingStore['accept'] = async (...acceptance) => {
     asked.accepts += 1;
+    await new Promise(setImmediate);
     return store.accept(...acceptance);
   };
   const defaults = { MAX_CREATES_PER_HOUR: String(CREATES_PER_HOUR) };
