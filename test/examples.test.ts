@@ -14,7 +14,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { start as startExpress } from '../examples/mount-express/server.js';
 import { start as startFastify } from '../examples/mount-fastify/server.js';
 import { blocks, ROOT, read } from './support/papers.js';
-import { openTerminal } from './support/terminal.js';
+import { runProgram } from './support/terminal.js';
 
 const server = await startServer();
 afterAll(() => server.close());
@@ -58,26 +58,26 @@ test.each([
   },
 );
 
-describe('examples/node', () => {
-  const chat = (...args: string[]) =>
-    openTerminal(['examples/node/main.js', ...args], { COUPLET_URL: server.url });
+const chat = (...args: string[]) =>
+  runProgram(process.execPath, ['examples/node/main.js', ...args], { COUPLET_URL: server.url });
 
+describe('examples/node', () => {
   test('two processes exchange messages, and both end when one leaves', async () => {
     const host = chat();
-    const guest = chat(await host.line(/^code: (\d{6})$/));
-    for (const side of [host, guest]) await side.line(/^connected, peer to peer$/);
-    host.type('hello');
-    await guest.line(/^peer: hello$/);
-    guest.type('hello yourself');
-    await host.line(/^peer: hello yourself$/);
-    guest.end();
-    await host.line(/^the peer has left$/);
+    const guest = chat(await host.shows(/^code: (\d{6})$/m));
+    for (const side of [host, guest]) await side.shows(/^connected, peer to peer$/m);
+    host.type('hello\n');
+    await guest.shows(/^peer: hello$/m);
+    guest.type('hello yourself\n');
+    await host.shows(/^peer: hello yourself$/m);
+    guest.child.stdin.end();
+    await host.shows(/^the peer has left$/m);
     expect([await guest.ended, await host.ended]).toEqual([0, 0]);
   });
 
   test('a wrong code ends it with the error', async () => {
     const guest = chat('000000');
-    await expect(guest.line(/^connected/)).rejects.toThrow('not_found_or_expired');
+    await expect(guest.shows(/^connected/m)).rejects.toThrow('not_found_or_expired');
     expect(await guest.ended).toBe(1);
   });
 });
@@ -144,16 +144,14 @@ describeWith(['chromium'], 'examples in a browser', () => {
 
   test('examples/node talks with examples/html', async () => {
     const page = await open(aimed(read('examples/html/index.html')));
-    const terminal = openTerminal(['examples/node/main.js', await codeOf(page)], {
-      COUPLET_URL: server.url,
-    });
+    const terminal = chat(await codeOf(page));
     await says(page, 'connected, peer to peer');
-    await terminal.line(/^connected/);
+    await terminal.shows(/^connected/m);
     await write(page, 'hello');
-    await terminal.line(/^peer: hello$/);
-    terminal.type('hello yourself');
+    await terminal.shows(/^peer: hello$/m);
+    terminal.type('hello yourself\n');
     await says(page, 'peer: hello yourself');
-    terminal.end();
+    terminal.child.stdin.end();
     expect(await terminal.ended).toBe(0);
     await says(page, 'connecting');
   });

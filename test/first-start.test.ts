@@ -1,5 +1,4 @@
 // npm start in a fresh checkout, at a terminal, without a compiler, on the oldest and the newest Node.js: what a person sees.
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   copyFileSync,
@@ -16,6 +15,7 @@ import { freePort } from '@couplet/testkit/coturn';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { NODE_LINES, nodeRelease } from '../scripts/node-release.js';
+import { runProgram } from './support/terminal.js';
 import { ROOT, repositoryFiles, run } from './support.js';
 
 const folder = temporaryFolder();
@@ -46,39 +46,14 @@ function programs(version: string): string {
   return bin;
 }
 
-/** Runs a command on a pseudo-terminal, whose output includes stderr. Killed when the test ends. */
-function atTerminal(command: string, cwd: string, env: Record<string, string>) {
-  const terminal = spawn('/usr/bin/script', ['-qefc', command, '/dev/null'], {
-    cwd,
-    env: { SHELL: '/bin/sh', TERM: 'xterm', HOME: process.env.HOME, ...env },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  const ended = once(terminal, 'close').then(([code]) => code as number | null);
-  onTestFinished(async () => {
-    terminal.kill('SIGKILL');
-    await ended;
-  });
-  let output = '';
-  let wake = () => {};
-  terminal.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text;
-    wake();
-  });
-  const shows = async (pattern: RegExp) => {
-    for (;;) {
-      const match = pattern.exec(output);
-      if (match) return match;
-      const isOver = await Promise.race([
-        ended.then(() => true),
-        new Promise<false>((resolve) => {
-          wake = () => resolve(false);
-        }),
-      ]);
-      if (isOver) throw new Error(`no ${pattern}:\n${output}`);
-    }
-  };
-  return { shows, ended, output: () => output, type: (keys: string) => terminal.stdin.write(keys) };
-}
+/** Runs a command on a pseudo-terminal. */
+const atTerminal = (command: string, cwd: string, env: Record<string, string>) =>
+  runProgram(
+    '/usr/bin/script',
+    ['-qefc', command, '/dev/null'],
+    { SHELL: '/bin/sh', TERM: 'xterm', HOME: process.env.HOME, ...env },
+    { cwd },
+  );
 
 describe.runIf(process.platform === 'linux').each([OLDEST, NODE_LINES.at(-1) as string])(
   'on Node %s',
@@ -96,9 +71,7 @@ describe.runIf(process.platform === 'linux').each([OLDEST, NODE_LINES.at(-1) as 
       const terminal = atTerminal(`exec npm start -- --port ${port}`, checkout, env);
 
       await terminal.shows(/first start only: installing packages \d+ of \d+/);
-      const [, url = ''] = await terminal.shows(
-        /This machine: {2}(http:\/\/localhost:\d+\/demo\/)/,
-      );
+      const url = await terminal.shows(/This machine: {2}(http:\/\/localhost:\d+\/demo\/)/);
       const demo = await fetch(url);
       expect([demo.status, await demo.text()]).toEqual([200, expect.stringMatching('<title>')]);
       process.stdout.write(`npm start on Node ${version}: the demo answers after ${seconds()} s\n`);

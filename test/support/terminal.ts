@@ -1,47 +1,52 @@
-// Runs a Node script at a terminal, reads its output line by line, and types input.
+// Runs a program, waits for texts in its output, and types input.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
 import { ROOT } from '../support.js';
 
-export interface Terminal {
-  /** Waits for a line that matches; resolves to its first group. Earlier lines are discarded. */
-  line(pattern: RegExp): Promise<string>;
-  type(line: string): void;
-  /** Ends the input, as Ctrl-D does. */
-  end(): void;
-  /** The exit code. */
-  ended: Promise<number | null>;
-}
-
-/** Starts a script of this repository; it is killed when the test ends. */
-export function openTerminal(args: readonly string[], env: Record<string, string>): Terminal {
-  const child = spawn(process.execPath, args, {
-    cwd: ROOT,
-    env: { PATH: process.env.PATH, ...env },
-    stdio: ['pipe', 'pipe', 'pipe'],
+/** Starts a program in this repository, by default; `endBy` ends it with the test. */
+export function runProgram(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  { cwd = ROOT, endBy = 'SIGKILL' as NodeJS.Signals } = {},
+) {
+  const child = spawn(program, args, { cwd, env: { PATH: process.env.PATH, ...env } });
+  let output = '';
+  let isOver = false;
+  let wake = () => {};
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+      wake();
+    });
+  }
+  // The output ends when the last process that could write to it has ended, at any depth.
+  const ended = once(child, 'close').then(([code]) => {
+    isOver = true;
+    wake();
+    return code as number | null;
   });
-  const ended = once(child, 'close').then(([code]) => code as number | null);
   onTestFinished(async () => {
-    child.kill('SIGKILL');
+    child.kill(endBy);
     await ended;
   });
-  let stderr = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
   return {
+    child,
+    /** The exit code. */
     ended,
-    type: (line) => void child.stdin.write(`${line}\n`),
-    end: () => void child.stdin.end(),
-    async line(pattern) {
+    /** Its output so far, with that to stderr. */
+    output: () => output,
+    type: (keys: string) => void child.stdin.write(keys),
+    /** Waits until the output matches; resolves to the first group. Wait for one pattern at a time. */
+    async shows(pattern: RegExp): Promise<string> {
       for (;;) {
-        const { value, done } = await lines.next();
-        if (done) throw new Error(`no line ${pattern}: ${stderr}`);
-        const match = pattern.exec(value);
-        if (match) return match[1] ?? value;
+        const match = pattern.exec(output);
+        if (match) return match[1] ?? match[0];
+        if (isOver) throw new Error(`no ${pattern}:\n${output}`);
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
       }
     },
   };
