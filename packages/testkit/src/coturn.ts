@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TurnClient } from '../../doctor/src/turn-client.js';
+import { eventually } from './eventually.js';
 
 /** turn-server/, with start.sh and turnserver.conf. */
 export const TURN_FOLDER = fileURLToPath(new URL('../../../turn-server/', import.meta.url));
@@ -63,23 +64,15 @@ export async function startCoturn(options: CoturnOptions = {}): Promise<Coturn> 
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let log = '';
-  const watching = new Set<() => void>();
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (text) => {
       log += text;
-      for (const look of [...watching]) look();
     });
   }
   const logged = (text: string) =>
-    new Promise<void>((resolve) => {
-      const look = () => {
-        if (!log.includes(text)) return;
-        watching.delete(look);
-        resolve();
-      };
-      watching.add(look);
-      look();
-    });
+    eventually(async () => {
+      if (!log.includes(text)) throw new Error(`coturn has not logged ${text}:\n${log}`);
+    }, 60_000);
   const stop = async () => {
     await ended(child);
     rmSync(folder, { recursive: true, force: true });

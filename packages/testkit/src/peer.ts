@@ -131,17 +131,10 @@ export class Peer {
 }
 
 /** Two peers in one room, with every message of the joins read. The first is the initiator. */
-export const pairOfPeers = (wsUrl: string, roomId: string): Promise<[Peer, Peer]> =>
-  joined(roomId, () => Peer.connect(wsUrl));
-
-/** The same for a caller that closes the connections itself. */
-export const pairOfOpenPeers = (wsUrl: string, roomId: string): Promise<[Peer, Peer]> =>
-  joined(roomId, () => Peer.open(wsUrl));
-
-async function joined(roomId: string, connect: () => Promise<Peer>): Promise<[Peer, Peer]> {
-  const first = await connect();
+export async function pairOfPeers(wsUrl: string, roomId: string): Promise<[Peer, Peer]> {
+  const first = await Peer.connect(wsUrl);
   await first.join(roomId);
-  const second = await connect();
+  const second = await Peer.connect(wsUrl);
   await second.join(roomId);
   await second.next('room_ready');
   await first.next('room_ready');

@@ -17,12 +17,12 @@ const words = (weight: number, ...places: string[]) => ({
     .map((chosen) => chosen.join(' ')),
 });
 const NODE = 'first|second';
-const CLIENT = '1|2|3|4|5|6';
+const CLIENT = '1|2|3|4';
 const clients = [
-  words(8, CLIENT, 'joins', ROOMS.join('|'), 'creator|acceptor|nobody|nobody', 'a|b'),
+  words(8, CLIENT, 'joins', 'r|r|r|s', 'creator|acceptor|nobody|nobody', 'a|b'),
   words(2, CLIENT, 'leaves'),
   words(2, CLIENT, 'disconnects'),
-  words(6, CLIENT, 'talks'),
+  words(10, CLIENT, 'talks'),
 ];
 const nodes = [
   words(4, 'turns'),
@@ -41,7 +41,8 @@ const losses = [words(2, 'store', 'is copied|goes back|forgets the rooms|forgets
 interface Connection {
   readonly id: string;
   readonly told: string[];
-  deviceId: string | null;
+  /** The frames it has sent since it was last told anything. */
+  said: string[];
   isBusy: boolean;
   hasGone: boolean;
 }
@@ -56,9 +57,11 @@ class Crowd {
     this.#stage = stage;
   }
 
-  /** The connection has got these messages; it may be closed by the last. */
+  /** Reads what it was told, which may be its close. */
   isOpen(connection: Connection): boolean {
-    connection.told.push(...this.#stage.connections.take(connection.id));
+    const told = this.#stage.connections.take(connection.id);
+    connection.told.push(...told);
+    if (told.length > 0) connection.said = [];
     return !connection.hasGone && !connection.told.some((text) => text.startsWith('close'));
   }
 
@@ -73,9 +76,11 @@ class Crowd {
   /** Sends a numbered frame to its peer, as the handlers do. */
   talk(connection: Connection): void {
     const peerId = this.seatOf(connection)?.peerId;
-    const { id } = connection;
+    if (!peerId) return;
+    const { id, said } = connection;
     this.#frames += 1;
-    if (peerId) this.#backplane(id).forward(id, peerId, `${id} ${this.#frames}`);
+    said.push(`${id} ${this.#frames}`);
+    this.#backplane(id).forward(id, peerId, `${id} ${this.#frames}`);
   }
 
   play(step: string): unknown {
@@ -100,7 +105,7 @@ class Crowd {
 
   #connect(client: string, [, , letter]: string[]): Connection {
     const id = `${client}.${this.all.length}${letter}`;
-    const connection = { id, told: [], deviceId: null, isBusy: false, hasGone: false };
+    const connection = { id, told: [], said: [], isBusy: false, hasGone: false };
     this.#present.set(client, connection);
     this.all.push(connection);
     return connection;
@@ -183,26 +188,18 @@ function judgeSeats({ world }: Stage, crowd: Crowd): void {
   }
 }
 
-/** Frames came once and in order; and all peers reach each other, in a new generation if a gap is detected only now. */
-async function judgeFrames(stage: Stage, crowd: Crowd, attempts = 3): Promise<void> {
+/** Frames came once and in order, and all since the last message about the room have come. Returns the number of such pairs. */
+function judgeFrames(crowd: Crowd): number {
   const pairs = crowd.all.filter((one) => crowd.isOpen(one) && crowd.seatOf(one)?.peerId);
-  const before = new Map(pairs.map((one) => [one, crowd.frames(one).length]));
-  const toldBefore = new Map(pairs.map((one) => [one, one.told.length]));
-  for (const one of [...pairs, ...pairs, ...pairs]) crowd.talk(one);
-  await stage.world.pass(2000);
-  for (const one of crowd.all) {
-    for (const sender of crowd.all) {
-      const sent = crowd.frames(one).filter((frame) => frame.startsWith(`${sender.id} `));
-      const numbers = sent.map((frame) => Number(frame.split(' ')[1]));
-      expect(numbers, one.told.join()).toEqual([...new Set(numbers)].sort((a, b) => a - b));
-    }
+  for (const one of pairs) {
+    const peer = crowd.all.find(({ id }) => id === crowd.seatOf(one)?.peerId) as Connection;
+    const heard = crowd.frames(peer).filter((frame) => frame.startsWith(`${one.id} `));
+    const story = `frames of ${one.id}\n${one.told}\n${peer.told}`;
+    expect(heard.slice(heard.length - one.said.length), story).toEqual(one.said);
+    const numbers = heard.map((frame) => Number(frame.split(' ')[1]));
+    expect(numbers, story).toEqual([...new Set(numbers)].sort((a, b) => a - b));
   }
-  const lost = pairs.filter((one) => crowd.frames(one).length !== (before.get(one) ?? 0) + 3);
-  const isTold = pairs.every(
-    (one) => crowd.isOpen(one) && one.told.length > (toldBefore.get(one) ?? 0),
-  );
-  if (lost.length > 0 && attempts > 1 && isTold) return judgeFrames(stage, crowd, attempts - 1);
-  expect(lost).toEqual([]);
+  return pairs.length;
 }
 
 /** Stories of each property. Every run has other ones. */
@@ -213,6 +210,7 @@ process.stdout.write(`random stories: CHAOS_SEED=${SEED} plays them again\n`);
 
 test('after any faults, each member has the seat of the record store, was told its peer, and reaches it', async () => {
   const step = fc.oneof(...clients, ...nodes, ...losses);
+  let judged = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), async (steps) => {
       const stage = await openStage();
@@ -221,11 +219,19 @@ test('after any faults, each member has the seat of the record store, was told i
         for (const each of steps) await crowd.play(each);
         await recover(stage);
         judgeSeats(stage, crowd);
-        await judgeFrames(stage, crowd);
+        judged += judgeFrames(crowd);
+        // Peers reach each other. A gap between two nodes that is detected only now begins a new generation.
+        for (let attempt = 0; attempt < 2; attempt++) {
+          for (const one of [...crowd.all, ...crowd.all]) if (crowd.isOpen(one)) crowd.talk(one);
+          await stage.world.pass(2000);
+        }
+        judgeSeats(stage, crowd);
+        judgeFrames(crowd);
       } finally {
         await stage.world.close();
       }
     }),
     { numRuns: RUNS, seed: SEED },
   );
+  expect(judged).toBeGreaterThan(0);
 }, 600_000);

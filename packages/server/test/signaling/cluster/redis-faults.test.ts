@@ -1,4 +1,4 @@
-// Rooms on a real Redis that loses its scripts or a connection, and the commands per message.
+// Rooms on a real Redis that loses connections, and the commands per message.
 import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
 import { FakeClock } from '@couplet/testkit/fake-clock';
@@ -55,17 +55,6 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
     await world.settle();
     expect(connections.frames('b1')).toEqual(frames);
     expect(first.redis.operations() - before).toBe(1);
-  });
-
-  test('a Redis that has lost its scripts gets them again', async () => {
-    const { connections, world, join, pair } = await twoNodes();
-    await pair('a0', 'b1');
-    await server.admin('SCRIPT', 'FLUSH');
-    await world.backplaneOf('b1').depart('r', 'b1', 'leave');
-    expect(await join('d1')).toBe(true);
-    await world.settle();
-    world.backplaneOf('d1').forward('d1', 'a0', 'hello');
-    await eventually(() => expect(connections.frames('a0')).toEqual(['hello']));
   });
 
   test('messages during a lost subscription, and those that a killed connection loses, arrive once and in order', async () => {
