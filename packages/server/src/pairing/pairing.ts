@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.js';
 import { judgeClaim, newDeviceSecret } from '../base/device-secrets.js';
 import { randomText } from '../base/random-text.js';
 import type { InFlight, KeyReused, Repeatable } from '../http/idempotency.js';
+import type { HttpParts } from '../http/parts.js';
 import { given } from '../http/validation.js';
 import type { Guesses } from './guesses.js';
 import type { CheckOutcome, Guess, NewPending, PairingStore } from './store.js';
@@ -17,15 +18,11 @@ export type GuardedRead = (
 export type Pairing = ReturnType<typeof createPairing>;
 
 /** What the routes of the rooms API share. */
-export interface PairingParts {
+export interface PairingParts extends HttpParts {
   pairing: Pairing;
   store: PairingStore;
   guesses: Guesses;
   inFlight: InFlight;
-  clock: Clock;
-  joinCodeDigits: number;
-  /** Whether every request of a device must include its secret. */
-  requireSecrets: boolean;
 }
 
 /** The fields with which a request names a device of a room. */
@@ -35,6 +32,7 @@ interface DeviceClaim {
   readonly secret?: string | null;
 }
 
+/** @param requireSecrets - whether every request of a device must include its secret */
 export function createPairing(
   store: PairingStore,
   waiting: Waiting,

@@ -26,9 +26,9 @@ const tags = ['pairing'];
 
 export function pendingRoutes(
   app: FastifyInstance,
-  { pairing, store, guesses, inFlight, clock, joinCodeDigits, requireSecrets }: PairingParts,
+  { config, clock, pairing, store, guesses, inFlight }: PairingParts,
 ): void {
-  const requests = wire.pairingRequests(joinCodeDigits);
+  const requests = wire.pairingRequests(config.joinCodeDigits);
 
   /** Returns a function that runs calls of the store which may be failed guesses. */
   const guarded = (request: FastifyRequest, kind: GuessRequest) => {
@@ -130,7 +130,7 @@ export function pendingRoutes(
       const { joinid, client1 } = request.body;
       const proof = given(request.body.secret);
       // Before the lookup of the code: an app takes 404 for an expired code, and this error must not depend on the code.
-      if (requireSecrets && proof === undefined) return sendSecretRequired(reply);
+      if (config.requireDeviceSecrets && proof === undefined) return sendSecretRequired(reply);
       const wait = preferredWaitSeconds(request.headers.prefer?.toString());
       if (wait !== undefined) reply.header('preference-applied', `wait=${wait}`);
       const gone = wait ? goneSignal(reply) : NEVER_GONE;
@@ -165,7 +165,7 @@ export function pendingRoutes(
     async (request, reply) => {
       const { joinid, client1 } = request.body;
       const proof = given(request.body.secret);
-      if (requireSecrets && proof === undefined) return sendSecretRequired(reply);
+      if (config.requireDeviceSecrets && proof === undefined) return sendSecretRequired(reply);
       await inFlight.serve(request, clock.now(), (once) =>
         store.cancel(joinid, client1, clock.now(), once, proof),
       );

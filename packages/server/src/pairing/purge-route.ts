@@ -20,7 +20,7 @@ const MAX_PURGE_VALUES = 2 * (MAX_PURGE_IDS + MAX_PURGE_SECRETS) + MAX_JSON_VALU
 
 export function purgeRoute(
   app: FastifyInstance,
-  { store, inFlight, clock, requireSecrets }: PairingParts,
+  { config, clock, store, inFlight }: PairingParts,
 ): void {
   app.post<{ Body: PurgeRequest | undefined }>(
     '/api/user/purge',
@@ -41,8 +41,9 @@ export function purgeRoute(
       const deviceIds = namedDevices(request.body);
       const secrets = secretsOf(request.body);
       budgetOf(request.raw)?.charge((deviceIds.length + secrets.length) * COST.purgedId);
-      if (requireSecrets && secrets.length === 0) return sendSecretRequired(reply);
-      const proofs = { secrets, isRequired: requireSecrets };
+      const isRequired = config.requireDeviceSecrets;
+      if (isRequired && secrets.length === 0) return sendSecretRequired(reply);
+      const proofs = { secrets, isRequired };
       const now = clock.now();
       const outcome = await inFlight.serve(request, now, (once) =>
         store.purge(deviceIds, now, once, proofs),

@@ -12,10 +12,7 @@ const tags = ['pairing'];
 /** Carries the secret of a DELETE if a proxy strips the body. Not in the query, which access logs store. */
 const SECRET_HEADER = 'couplet-secret';
 
-export function roomRoutes(
-  app: FastifyInstance,
-  { store, clock, requireSecrets }: PairingParts,
-): void {
+export function roomRoutes(app: FastifyInstance, { config, clock, store }: PairingParts): void {
   app.get<{ Querystring: RoomQuery }>(
     '/api/rooms',
     {
@@ -51,8 +48,9 @@ export function roomRoutes(
     },
     async ({ body }, reply) => {
       const secret = given(body.secret);
-      if (requireSecrets && secret === undefined) return sendSecretRequired(reply);
-      const proofs = { secrets: secret === undefined ? [] : [secret], isRequired: requireSecrets };
+      const isRequired = config.requireDeviceSecrets;
+      if (isRequired && secret === undefined) return sendSecretRequired(reply);
+      const proofs = { secrets: secret === undefined ? [] : [secret], isRequired };
       const outcome = await store.deleteRoom(body.roomid, proofs);
       return outcome === 'forbidden' ? sendError(reply, 'forbidden') : reply.send({ ok: true });
     },

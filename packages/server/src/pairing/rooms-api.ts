@@ -35,9 +35,8 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): Pairing
   };
   const inFlight = new InFlight(keyed || undefined);
   deps.onMissed(() => waiting.wakeAll());
-  const { joinCodeDigits, requireDeviceSecrets: requireSecrets } = config;
-  const pairing = createPairing(store, waiting, clock, requireSecrets);
-  const parts = { pairing, store, guesses, inFlight, clock, joinCodeDigits, requireSecrets };
+  const pairing = createPairing(store, waiting, clock, config.requireDeviceSecrets);
+  const parts = { ...deps, pairing, store, guesses, inFlight };
   for (const register of [pendingRoutes, roomRoutes, purgeRoute, pushTokenRoutes]) {
     register(app, parts);
   }
