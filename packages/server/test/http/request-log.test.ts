@@ -1,7 +1,6 @@
-// Log lines of requests and of a start without the rooms API (docs/operations.md, "Logs").
+// Log lines and ids of requests (docs/operations.md, "Logs"). proof/log-privacy.test.ts has the content of the lines.
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { call } from '@couplet/testkit/api';
 import { Peer } from '@couplet/testkit/peer';
 import { serverForTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
@@ -12,30 +11,6 @@ async function loggedServer(env: Record<string, string> = {}) {
   const { log, lines } = captureLog();
   return { ...(await serverForTest(env, { log })), lines };
 }
-
-test('GET / is logged as a health check', async () => {
-  const { url, lines } = await loggedServer();
-  await fetch(`${url}/?probe`);
-  await expect
-    .poll(lines)
-    .toContainEqual(
-      expect.objectContaining({ msg: 'Health check', level: 30, route: '/', status: 200 }),
-    );
-});
-
-test('a request is logged as one line with its route, not its URL', async () => {
-  const { url, lines } = await loggedServer();
-  await call(url, 'GET', '/api/rooms?roomid=SECRET');
-  await call(url, 'GET', '/SECRET');
-  const requests = () => lines().filter(({ msg }) => msg === 'request');
-  await expect
-    .poll(requests)
-    .toEqual([
-      expect.objectContaining({ method: 'GET', route: '/api/rooms', status: 404 }),
-      expect.objectContaining({ method: 'GET', route: 'none', status: 404 }),
-    ]);
-  expect(JSON.stringify(lines())).not.toContain('SECRET');
-});
 
 test('the lines per minute of each address are limited, for requests and connections together', async () => {
   const { url, wsUrl, lines } = await loggedServer({

@@ -57,7 +57,6 @@ describe('POST /api/ice-servers', () => {
     const { roomid, client1, client2 } = await pair();
     const users: (string | undefined)[] = [];
     for (const client of [client1, client2, client1]) {
-      const before = Math.floor(Date.now() / 1000);
       const { status, body, headers } = await ask(roomid, client);
       expect(status).toBe(200);
       expect(body).toEqual({ iceServers: withTurn, ttl: expect.any(Number) });
@@ -65,11 +64,6 @@ describe('POST /api/ice-servers', () => {
       const ttl = Number(body?.ttl);
       expect(ttl).toBeGreaterThan(300);
       expect(ttl).toBeLessThanOrEqual(600);
-      const expiry = Number(
-        (body?.iceServers as Servers | undefined)?.[1]?.username?.split(':')[0],
-      );
-      expect(expiry).toBeGreaterThanOrEqual(before + ttl);
-      expect(expiry).toBeLessThanOrEqual(Date.now() / 1000 + ttl);
       for (const hidden of [client, roomid]) expect(JSON.stringify(body)).not.toContain(hidden);
       users.push(userOf(body?.iceServers));
     }

@@ -220,13 +220,8 @@ describe('POST /api/user/purge', () => {
     for (const deviceIds of ['device', 5, { 0: 'device', length: 1 }, true]) {
       expect(await purge({ deviceIds, deviceId: 'device' })).toMatchObject(invalid(1));
     }
-  });
-
-  test('1000 ids are the maximum', async () => {
-    const { client1 } = await pairDevices(url);
-    const ids = [...Array.from({ length: 999 }, someDevice), client1];
-    expect((await purge({ deviceIds: ids })).body).toStrictEqual(counts(1000, 1));
-    expect(await purge({ deviceIds: [...ids, someDevice()] })).toMatchObject(invalid(1001));
+    const deviceIds = Array.from({ length: 1001 }, someDevice);
+    expect(await purge({ deviceIds })).toMatchObject(invalid(1001));
   });
 
   test('1000 ids of the maximum length, escaped and indented, fit; larger bodies are 413, and not parsed', async () => {

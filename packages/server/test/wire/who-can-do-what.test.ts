@@ -158,7 +158,9 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
     expect(rooms).toContain(cast.room('r'));
     const metrics = await fetch(`${url}/metrics`, { headers: admin });
     expect(metrics.status).toBe(200);
-    const seen = rooms + (await metrics.text());
+    const text = await metrics.text();
+    expect(text).not.toContain(cast.room('r'));
+    const seen = rooms + text;
     const ids = [...cast.devices.values()].map(({ id }) => id);
     for (const hidden of [cast.code('s'), ...ids]) expect(seen).not.toContain(hidden);
     const gone = await call(url, 'DELETE', '/api/rooms', { roomid: cast.room('r') }, admin);
