@@ -60,7 +60,7 @@ test.each([0, PIECE, PIECE + 1, 3 * AHEAD + 5])(
 );
 
 test('nothing is sent before the file is accepted, and then at most 4 MiB ahead of the reader', async () => {
-  const content = bytesOf(3 * AHEAD);
+  const content = bytesOf(AHEAD + 16 * PIECE);
   const { one, offered, sent } = begin(content);
   let sentBytes = 0;
   one.pass = (data) => {
