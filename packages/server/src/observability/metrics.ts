@@ -32,7 +32,7 @@ export const zeros = <Value extends string>(values: readonly Value[]) =>
 type Labels = Readonly<Record<string, string>>;
 
 /** A number of a metric, with the values of its labels. */
-type Reading = readonly [labels: Labels, number: number, suffix?: string];
+export type Reading = readonly [labels: Labels, number: number, suffix?: string];
 
 /** Records a duration, in seconds, under a value of the timer's label. */
 export type Timer<Value extends string> = (value: Value, seconds: number) => void;
@@ -110,12 +110,12 @@ export class Metrics {
 
   /** Adds a counter, whose value `read` returns. */
   count(name: string, help: string, read: () => number): void {
-    this.#add('counter', name, help, {}, () => [[{}, read()]]);
+    this.add('counter', name, help, {}, () => [[{}, read()]]);
   }
 
   /** Adds a counter with a label. `read` returns one number per label value. */
   counts(name: string, help: string, label: string, read: () => Numbers): void {
-    this.#add('counter', name, help, { [label]: Object.keys(read()) }, () =>
+    this.add('counter', name, help, { [label]: Object.keys(read()) }, () =>
       Object.entries(read()).map(([value, count]) => [{ [label]: value }, count]),
     );
   }
@@ -132,27 +132,9 @@ export class Metrics {
     return numbers;
   }
 
-  /** Adds a counter with two labels. `read` returns one number for each pair of their values. */
-  countsOfPairs(
-    name: string,
-    help: string,
-    [first, second]: readonly [string, string],
-    read: () => Readonly<Record<string, Numbers>>,
-  ): void {
-    const rows = Object.entries(read());
-    const values = { [first]: rows.map(([row]) => row), [second]: Object.keys(rows[0]?.[1] ?? {}) };
-    this.#add('counter', name, help, values, () =>
-      Object.entries(read()).flatMap(([row, numbers]) =>
-        Object.entries(numbers).map(([value, count]): Reading => {
-          return [{ [first]: row, [second]: value }, count];
-        }),
-      ),
-    );
-  }
-
   /** Adds a gauge, whose value `read` returns. */
   level(name: string, help: string, read: () => number | Promise<number>): void {
-    this.#add('gauge', name, help, {}, async () => [[{}, await read()]]);
+    this.add('gauge', name, help, {}, async () => [[{}, await read()]]);
   }
 
   /** Adds a gauge with a label. `read` returns one number for each of `values`. */
@@ -163,7 +145,7 @@ export class Metrics {
     values: readonly Value[],
     read: () => Numbers<Value> | Promise<Numbers<Value>>,
   ): void {
-    this.#add('gauge', name, help, { [label]: values }, async () => {
+    this.add('gauge', name, help, { [label]: values }, async () => {
       const numbers = await read();
       return values.map((value) => [{ [label]: value }, numbers[value]]);
     });
@@ -177,7 +159,7 @@ export class Metrics {
     values: readonly Value[],
   ): Timer<Value> {
     const all = new Map(values.map((value) => [value, new Durations()]));
-    this.#add('histogram', name, help, { [label]: values }, () =>
+    this.add('histogram', name, help, { [label]: values }, () =>
       [...all].flatMap(([value, durations]) => durations.readings({ [label]: value })),
     );
     return (value, seconds) => all.get(value)?.add(seconds);
@@ -194,7 +176,7 @@ export class Metrics {
       method: [...METHODS, OTHER_METHOD],
       route: `pattern of the route, or ${NO_ROUTE}`,
     };
-    this.#add(
+    this.add(
       'counter',
       'couplet_http_requests_total',
       'HTTP requests answered.',
@@ -206,7 +188,7 @@ export class Metrics {
           }),
         ),
     );
-    this.#add(
+    this.add(
       'histogram',
       'couplet_http_request_duration_seconds',
       'Time to answer an HTTP request, in seconds. For held checks, it includes the waiting time.',
@@ -244,7 +226,7 @@ export class Metrics {
   }
 
   /** Adds a metric that a scrape reads: its numbers, each with its labels. */
-  #add(
+  add(
     type: MetricDescription['type'],
     name: string,
     help: string,

@@ -1,7 +1,7 @@
 // Opens the push services of the configuration, and chooses the one for each device. Only their modules are loaded.
 import { PLATFORMS, type Platform } from '@couplet/protocol';
 import { HttpClient } from '../http/outgoing.js';
-import { type Metrics, zeros } from '../observability/metrics.js';
+import { type Metrics, type Reading, zeros } from '../observability/metrics.js';
 import { readCredentials } from './credentials.js';
 import { Delivery, ENDS, type Meter } from './delivery.js';
 import type { PushService } from './notification.js';
@@ -99,11 +99,15 @@ function countEnds(metrics: Metrics): (service: Service) => Meter {
     web_push: zeros(ENDS),
     webhook: zeros(ENDS),
   };
-  metrics.countsOfPairs(
+  metrics.add(
+    'counter',
     'couplet_push_notifications_total',
     'Push notifications by push service and end. sent: the push service accepted it. dead: the token is no longer valid, and the server deletes it. queue_full, circuit_open: dropped without a request. All others: the cause of the failure.',
-    ['service', 'end'],
-    () => counts,
+    { service: SERVICES, end: ENDS },
+    () =>
+      SERVICES.flatMap((service) =>
+        ENDS.map((end): Reading => [{ service, end }, counts[service][end]]),
+      ),
   );
   const time = metrics.timer(
     'couplet_push_duration_seconds',
