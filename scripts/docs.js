@@ -37,7 +37,8 @@ const { ACCEPT_GUESSES } = await import(`${ROOT}packages/server/dist/pairing/gue
 const rules = await import(`${ROOT}packages/server/dist/limits/penalties.js`);
 const createsPerHour = SETTINGS.get('MAX_CREATES_PER_HOUR').default;
 write('SECURITY.md', { odds: oddsTable(mostTries(ACCEPT_GUESSES, rules, createsPerHour)) });
-await import('./env-example.js');
+const example = tables.envExample(readFileSync(`${ROOT}.env.example`, 'utf8'), SETTINGS);
+writeFileSync(`${ROOT}.env.example`, example);
 run(process.execPath, [`${ROOT}scripts/api-docs/main.js`]);
 
 function write(path, contents) {

@@ -56,6 +56,23 @@ export const config = (settings) =>
     ]),
   );
 
+/**
+ * The server's part of .env.example, which ends at the first line `## `; the rest stays.
+ *
+ * @param {string} before the file so far
+ * @param {Parameters<typeof config>[0]} settings
+ */
+export function envExample(before, settings) {
+  const entries = [...settings].map(([name, { description, default: value }]) => {
+    const comment = description.replace(/(\S{99,}|.{1,98})(?: |$)/g, '# $1\n');
+    return `${comment}#${name}=${typeof value === 'boolean' ? Number(value) : value}\n`;
+  });
+  const head =
+    '# Settings of the server, with their defaults. Copy this file to .env; to change a setting, remove its # and edit the value.\n';
+  const kept = before.match(/^## .*/ms) ?? [];
+  return [head, ...entries, ...kept].join('\n');
+}
+
 /** @param {readonly { name: string, type: string, help: string, labels: Record<string, readonly string[] | string> }[]} metrics */
 export const metrics = (metrics) =>
   table(

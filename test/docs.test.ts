@@ -45,6 +45,16 @@ test.each([
   expect(tables.replaceTable(read(path), name, content)).toBe(read(path));
 });
 
+test('.env.example is what npm run docs generates; it sets nothing, and without its # characters the defaults', () => {
+  const example = read('.env.example');
+  expect(tables.envExample(example, SETTINGS as Parameters<typeof tables.config>[0])).toBe(example);
+  const [ofServer = ''] = example.split(/^## /m, 1);
+  expect(parseDotEnv(Buffer.from(ofServer))).toEqual({});
+  const env = parseDotEnv(Buffer.from(ofServer.replace(/^#(?=[A-Z])/gm, '')));
+  expect(Object.keys(env)).toEqual([...SETTINGS.keys()]);
+  expect(parseConfig(env)).toEqual(parseConfig({}));
+});
+
 describe('docs/protocol.md', () => {
   test('gives every error code that it mentions the status of the table', () => {
     const mentions = Array.from(protocol.matchAll(/\b([45]\d\d) `(\w+)`/g));
