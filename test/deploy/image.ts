@@ -1,5 +1,5 @@
 // Executes a Dockerfile by hand: each stage is a folder, and each instruction does there what the builder would do.
-import { cpSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ROOT, repositoryFiles, run } from '../support.js';
 
@@ -99,15 +99,13 @@ function copy(source: string, target: string, intoFolder: boolean): void {
   cpSync(source, to, { recursive: true, verbatimSymlinks: true });
 }
 
+/** Hard links need one file system; a temporary folder on another one gets copies. */
 function linkModules(target: string): void {
-  mkdirSync(target);
-  // Hard links need one file system; a temporary folder on another one gets copies.
-  const linked = statSync(target).dev === statSync(`${ROOT}node_modules`).dev ? '-al' : '-a';
-  for (const name of readdirSync(`${ROOT}node_modules`)) {
-    // Caches of this checkout.
-    if (name.startsWith('.') && name !== '.bin' && name !== '.package-lock.json') continue;
-    // npm writes to its own records, and through a link that would change this checkout.
-    const how = name.startsWith('.') ? '-a' : linked;
-    run('cp', [how, `${ROOT}node_modules/${name}`, target]);
-  }
+  const modules = `${ROOT}node_modules`;
+  const isNear = statSync(join(target, '..')).dev === statSync(modules).dev;
+  run('cp', [isNear ? '-al' : '-a', modules, target]);
+  // Caches of this checkout, and records of npm, which writes to them: through a link, that would change this checkout.
+  run('sh', ['-c', `rm -rf .[!.]*; cp -a ${modules}/.bin ${modules}/.package-lock.json .`], {
+    cwd: target,
+  });
 }
