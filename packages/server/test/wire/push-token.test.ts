@@ -2,7 +2,7 @@
 import { MAX_PUSH_TOKEN_BYTES, type PushTarget } from '@couplet/protocol';
 import { type Answer, call, newPending, pairDevices, someDevice } from '@couplet/testkit/api';
 import { startServer } from '@couplet/testkit/server';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { openSqliteStore } from '../../src/pairing/sqlite/store.js';
 
 /** The tokens cannot be read over the wire. */
@@ -69,71 +69,65 @@ const bodies = (token: unknown, platform: unknown) => ({
   accept: (joinid: string) => ({ joinid, client2: someDevice(), client2_token: token, platform }),
 });
 
-describe('a token', () => {
-  test.each(VALID)(
-    '%s is stored by create, accept and push-token',
-    async (...[, platform, token, target]) => {
-      const { create, accept } = bodies(token, platform);
-      expect((await post('/api/rooms', create)).status).toBe(201);
-      const { joinid, client1 } = create;
-      const accepting = accept(joinid);
-      const roomid = String((await post('/api/rooms/accept', accepting)).body?.roomid);
-      expect(await targetOf(roomid, client1)).toEqual(target);
-      expect(await targetOf(roomid, accepting.client2)).toEqual(target);
+test.each(VALID)(
+  'a token %s is stored by create, accept and push-token',
+  async (...[, platform, token, target]) => {
+    const { create, accept } = bodies(token, platform);
+    expect((await post('/api/rooms', create)).status).toBe(201);
+    const { joinid, client1 } = create;
+    const accepting = accept(joinid);
+    const roomid = String((await post('/api/rooms/accept', accepting)).body?.roomid);
+    expect(await targetOf(roomid, client1)).toEqual(target);
+    expect(await targetOf(roomid, accepting.client2)).toEqual(target);
 
-      const other = await pairDevices(url);
-      const body = { roomid: other.roomid, client: other.client2, token, platform };
-      await post('/api/push-token', { ...body, token: 'replaced', platform: 'android' });
-      expect(await post('/api/push-token', body)).toMatchObject({
-        status: 200,
-        body: { ok: true },
+    const other = await pairDevices(url);
+    const body = { roomid: other.roomid, client: other.client2, token, platform };
+    await post('/api/push-token', { ...body, token: 'replaced', platform: 'android' });
+    expect(await post('/api/push-token', body)).toMatchObject({
+      status: 200,
+      body: { ok: true },
+    });
+    expect(await targetOf(other.roomid, other.client2)).toEqual(target);
+    expect(await targetOf(other.roomid, other.client1)).toBeUndefined();
+  },
+);
+
+test.each(INVALID)(
+  'a token %s is refused, and the request has no effect',
+  async (...[, platform, token, faulty]) => {
+    const refused = (answer: Answer, field: string) =>
+      expect(answer).toMatchObject({
+        status: 400,
+        body: { error: `invalid_${faulty ?? field}`, field: faulty ?? field },
       });
-      expect(await targetOf(other.roomid, other.client2)).toEqual(target);
-      expect(await targetOf(other.roomid, other.client1)).toBeUndefined();
-    },
-  );
-
-  test.each(INVALID)(
-    '%s is refused, and the request has no effect',
-    async (...[, platform, token, faulty]) => {
-      const refused = (answer: Answer, field: string) =>
-        expect(answer).toMatchObject({
-          status: 400,
-          body: { error: `invalid_${faulty ?? field}`, field: faulty ?? field },
-        });
-      const { create, accept } = bodies(token, platform);
-      const { joinid, client1, expiresInSeconds } = create;
-      refused(await post('/api/rooms', create), 'client1_token');
-      expect((await post('/api/rooms/check', { joinid, client1 })).status).toBe(404);
-      await post('/api/rooms', { joinid, client1, expiresInSeconds });
-      // More than the free guesses of an address.
-      for (let n = 0; n < 25; n++)
-        refused(await post('/api/rooms/accept', accept('999999')), 'client2_token');
-      refused(await post('/api/rooms/accept', accept(joinid)), 'client2_token');
-      expect((await post('/api/rooms/check', { joinid, client1 })).status).toBe(204);
-      const { roomid, client1: client } = await pairDevices(url);
-      await post('/api/push-token', { roomid, client, token: hex });
-      refused(await post('/api/push-token', { roomid, client, token, platform }), 'token');
-      expect(await targetOf(roomid, client)).toMatchObject({ token: hex });
-    },
-  );
-});
-
-describe('POST /api/push-token', () => {
-  const PATH = '/api/push-token';
-  const set = (base: string, body: object) => call(base, 'POST', PATH, { token: hex, ...body });
-
-  test('a repeat with its key changes nothing; another subscription with the key is 422', async () => {
+    const { create, accept } = bodies(token, platform);
+    const { joinid, client1, expiresInSeconds } = create;
+    refused(await post('/api/rooms', create), 'client1_token');
+    expect((await post('/api/rooms/check', { joinid, client1 })).status).toBe(404);
+    await post('/api/rooms', { joinid, client1, expiresInSeconds });
+    // More than the free guesses of an address.
+    for (let n = 0; n < 25; n++)
+      refused(await post('/api/rooms/accept', accept('999999')), 'client2_token');
+    refused(await post('/api/rooms/accept', accept(joinid)), 'client2_token');
+    expect((await post('/api/rooms/check', { joinid, client1 })).status).toBe(204);
     const { roomid, client1: client } = await pairDevices(url);
-    const headers = { 'Idempotency-Key': someDevice() };
-    const body = { roomid, client, platform: 'web', token: subscription };
-    expect((await post(PATH, body, headers)).status).toBe(200);
-    await set(url, { roomid, client });
-    expect((await post(PATH, body, headers)).status).toBe(200);
+    await post('/api/push-token', { roomid, client, token: hex });
+    refused(await post('/api/push-token', { roomid, client, token, platform }), 'token');
     expect(await targetOf(roomid, client)).toMatchObject({ token: hex });
-    const other = { ...body, token: web({ endpoint: 'https://push.example.org/send/2' }) };
-    expect((await post(PATH, other, headers)).status).toBe(422);
-  });
+  },
+);
+
+test('a repeat with its key changes nothing; another subscription with the key is 422', async () => {
+  const { roomid, client1: client } = await pairDevices(url);
+  const headers = { 'Idempotency-Key': someDevice() };
+  const set = async (token: unknown, platform = 'web', key = {}) =>
+    (await post('/api/push-token', { roomid, client, platform, token }, key)).status;
+  expect(await set(subscription, 'web', headers)).toBe(200);
+  await set(hex, 'ios');
+  expect(await set(subscription, 'web', headers)).toBe(200);
+  expect(await targetOf(roomid, client)).toMatchObject({ token: hex });
+  const other = web({ endpoint: 'https://push.example.org/send/2' });
+  expect(await set(other, 'web', headers)).toBe(422);
 });
 
 test('POST /api/badge/reset is answered 200', async () => {

@@ -64,16 +64,6 @@ describeWith(['redis-server'], 'the store in Redis', () => {
     expect(await expiry()).toBe(NOW + 600_001);
   });
 
-  test('a code in real time is deleted from Redis when it expires', async () => {
-    const { store, keys } = await open({ isTimeGiven: false });
-    const now = Date.now();
-    await create(store, '000001', 'a', now + 300, now);
-    await expect
-      .poll(async () => (await keys()).filter((key) => key.endsWith('pending:000001')))
-      .toEqual([]);
-    expect((await store.check('000001', 'a', now)).kind).toBe('not_found_or_expired');
-  });
-
   test('Redis provides the time: a node whose clock is 30 seconds off pairs and reports like any other', async () => {
     for (const offMs of [30_000, -30_000]) {
       const { redis, prefix, store, keys } = await open({ isTimeGiven: false });
