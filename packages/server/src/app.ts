@@ -163,9 +163,9 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   const { store } = engine;
   const noticeMs = config.shutdownNoticeSeconds * 1000;
   app.addHook('preClose', async () => {
-    lifecycle.announce();
+    lifecycle.isAnnounced = true;
     if (noticeMs > 0) await new Promise<void>((resolve) => clock.after(noticeMs, resolve));
-    lifecycle.drain();
+    lifecycle.isDraining = true;
   });
   if (store === undefined) {
     appLog.warn('rooms API disabled because USE_SQLITE is not set: only signaling is served');

@@ -18,9 +18,9 @@ const MAX_LOOP_DELAY_MS = 1000;
 const PROBE_EVERY_MS = 1000;
 
 export class Lifecycle {
-  /** Whether a shutdown has begun. Answers then close their connections. */
+  /** Whether a shutdown has begun. The server is then not ready, but serves everything, so that load balancers stop first. */
   isAnnounced = false;
-  /** Whether new requests are refused. */
+  /** Whether new requests are refused. Answers then close their connections. */
   isDraining = false;
   readonly #checks: ReadinessCheck[] = [];
   readonly #notes: (() => string | undefined)[] = [];
@@ -38,17 +38,6 @@ export class Lifecycle {
   /** Adds a note to the answer while the server is ready and `note` returns one. */
   remark(note: () => string | undefined): void {
     this.#notes.push(note);
-  }
-
-  /** Makes the server not ready, but serves everything as before, so that load balancers can stop sending traffic. */
-  announce(): void {
-    this.isAnnounced = true;
-  }
-
-  /** Makes the server not ready and refuses new requests. */
-  drain(): void {
-    this.isAnnounced = true;
-    this.isDraining = true;
   }
 
   /** Returns the names of the checks that fail; empty if the server is ready. */

@@ -20,22 +20,13 @@ export interface SignalingDeps extends Omit<SignalingParts, 'counters' | 'corkin
   allowsOrigin: OriginRule | null;
 }
 
-export interface Signaling {
-  readonly backplane: Backplane;
-  /**
-   * Refuses new connections, closes the others with 1012 at a limited rate, and drops those that remain after `graceMs`.
-   * Resolves when none is left and all seats are given up.
-   */
-  drain(graceMs: number): Promise<void>;
-}
-
 /** How often a drain closes its share of connections, in milliseconds. */
 const DRAIN_TURN_MS = 50;
 
 /** Part of a shutdown's time in which the close frames are sent; the rest is for the clients' answers. */
 const SHARE_FOR_CLOSES = 0.75;
 
-export function startSignaling(deps: SignalingDeps): Signaling {
+export function startSignaling(deps: SignalingDeps) {
   const { server, config, iceServers, clock, metrics } = deps;
   const counters = signalingCounters(metrics);
   const connections = new Connections(iceServers, counters);
@@ -52,7 +43,11 @@ export function startSignaling(deps: SignalingDeps): Signaling {
   });
   return {
     backplane,
-    async drain(graceMs) {
+    /**
+     * Refuses new connections, closes the others with 1012 at a limited rate, and drops those that remain after `graceMs`.
+     * Resolves when none is left and all seats are given up.
+     */
+    async drain(graceMs: number): Promise<void> {
       refuse();
       stopHeartbeat();
       const left = [...connections];
