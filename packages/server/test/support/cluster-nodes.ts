@@ -139,7 +139,9 @@ export class FakeNodes implements BackplaneUnderTest {
   isFull = false;
   /** Number of calls so far. */
   calls = 0;
-  /** Batches in transit. */
+  /** Number of publications, also to nodes that do not listen. */
+  published = 0;
+  /** Publications in transit. */
   #travelling = 0;
   readonly connections: RecordingConnections;
   readonly nodes: FakeNode[] = [];
@@ -219,6 +221,7 @@ export class FakeNodes implements BackplaneUnderTest {
   }
 
   publish(processId: string, text: string): boolean {
+    this.published += 1;
     const isTo = ({ backplane }: FakeNode) => backplane.lease.processId === processId;
     const node = this.nodes.findLast(isTo);
     if (node?.receive === undefined) return false;

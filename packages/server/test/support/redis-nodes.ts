@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { eventually } from '@couplet/testkit/eventually';
 import { type Logger, pino } from 'pino';
-import { type Clock, systemClock } from '../../src/base/clock.js';
+import { systemClock } from '../../src/base/clock.js';
 import type { Redis } from '../../src/redis/client.js';
 import { type NodeChannel, openNodeChannel } from '../../src/redis/node-channel.js';
 import type { ClusterBackplane } from '../../src/signaling/cluster/backplane.js';
@@ -12,7 +12,6 @@ import type { BackplaneUnderTest, RecordingConnections } from '../contract/backp
 export interface RedisNode {
   backplane: ClusterBackplane;
   channel: NodeChannel;
-  redis: Redis;
 }
 
 export class RedisNodes implements BackplaneUnderTest {
@@ -29,17 +28,16 @@ export class RedisNodes implements BackplaneUnderTest {
     connections: RecordingConnections,
     redises: readonly Redis[],
     leaseSeconds = 10,
-    clock: Clock = systemClock,
   ): Promise<RedisNodes> {
     const all = new RedisNodes();
     const prefix = `t${randomUUID().slice(0, 8)}:`;
     const log = pino({ level: 'silent' }) as Logger;
-    const deps = { clock, log, leaseMs: leaseSeconds * 1000 };
+    const deps = { clock: systemClock, log, leaseMs: leaseSeconds * 1000 };
     for (const redis of redises) {
       const counted = all.#countCalls(redis);
       const channel = openNodeChannel(counted, prefix, randomUUID());
       const backplane = createRedisBackplane(connections, counted, prefix, channel, deps);
-      all.nodes.push({ backplane, channel, redis });
+      all.nodes.push({ backplane, channel });
       await eventually(async () => {
         if (!channel.isSubscribed()) throw new Error('no channel');
         await backplane.check();

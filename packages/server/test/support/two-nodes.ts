@@ -35,6 +35,7 @@
 //   All
 //     settle                          waits until no node is busy and nothing is in transit
 //     pass MS                         moves all clocks; `BOUND` is the time in which a dead node is detected
+//     pass MS without publications    the same, and expects none between nodes; or some, `with publications`
 //     members a, b                    expects these members in the record of r, in this order
 //     dropped N                       expects this number of dropped frames
 //     store is full, forgets the rooms, forgets the leases
@@ -178,6 +179,14 @@ const STEPS: readonly (readonly [RegExp, (stage: Stage, ...words: string[]) => u
   [/^dropped (\d+)$/, ({ connections }, n) => expect(connections.dropped).toBe(Number(n))],
   [/^settle$/, ({ world }) => world.settle()],
   [/^pass (\w+)$/, ({ world }, ms) => world.pass(ms === 'BOUND' ? BOUND_MS : Number(ms))],
+  [
+    /^pass (\w+) (with|without) publications$/,
+    async ({ world }, ms, which) => {
+      const before = world.published;
+      await world.pass(Number(ms));
+      expect(world.published > before).toBe(which === 'with');
+    },
+  ],
   [/^store is full$/, ({ world }) => Object.assign(world, { isFull: true })],
   [/^store forgets the rooms$/, ({ world }) => world.records.clear()],
   [/^store forgets the leases$/, ({ world }) => world.leases.clear()],

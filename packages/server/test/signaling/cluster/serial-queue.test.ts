@@ -1,6 +1,5 @@
-// The tasks of a room.
+// Errors of the tasks of a room. A story of the record store covers their number.
 import { expect, test } from 'vitest';
-import { Unavailable } from '../../../src/base/failures.js';
 import { SerialQueue } from '../../../src/signaling/cluster/serial-queue.js';
 
 test('a task that throws synchronously ends with its error, and later tasks run', async () => {
@@ -17,27 +16,4 @@ test('a task that throws synchronously ends with its error, and later tasks run'
   await expect(queue.run(fail)).rejects.toBe(fault);
   expect(await queue.run(async () => 'next')).toBe('next');
   expect(errors).toEqual([fault]);
-});
-
-test('of the tasks behind a running one, 2000 wait, further ones are refused, and departures always wait', async () => {
-  const queue = new SerialQueue(
-    () => {},
-    () => {},
-  );
-  let end = () => {};
-  const running = new Promise<void>((resolve) => {
-    end = resolve;
-  });
-  queue.push(() => running);
-  let ran = 0;
-  const task = () => {
-    ran += 1;
-  };
-  for (let n = 0; n < 2000; n++) expect(queue.push(task)).toBe(true);
-  expect(queue.push(task)).toBe(false);
-  await expect(queue.run(async () => {})).rejects.toThrow(Unavailable);
-  expect(queue.push(task, false)).toBe(true);
-  end();
-  await queue.run(async () => {}, false);
-  expect(ran).toBe(2001);
 });

@@ -1,6 +1,5 @@
 // A room with members on two nodes, and messages between them: lost or late updates, frames, moves.
 import { expect, test } from 'vitest';
-import { LEASE_MS } from '../../support/cluster-nodes.js';
 import { BOUND_MS, seat, stories, twoNodes } from '../../support/two-nodes.js';
 
 stories(`
@@ -28,6 +27,16 @@ stories(`
   a frame is published again if only earlier ones are acknowledged: a and b meet; pass 2000;
       a to b: one; pass 100; second is deaf; a to b: two; pass 100; second hears; pass 5000;
       b heard one, two; a told nothing; b told nothing
+  a frame is published again if the publication failed or was lost, and arrives once:
+      a and b meet; first refuses publish; a to b: one; pass 50; first loses publish; pass 100;
+      first works; pass 500; second is deaf; a to b: two; pass 500; second hears; a to b: three;
+      pass 3000; b heard one, two, three; a told nothing; b told nothing
+  a frame is published again without its acknowledgment, with later ones, and arrives once:
+      a and b meet; pass 500; first refuses publish; b to a: one; pass 700; b to a: two; pass 700;
+      pass 1500 with publications; a heard one, two; first works; pass 3000; a heard one, two;
+      pass 3000 without publications
+  publications to a dead node are bounded: a and b meet; second is cut; a to b: lost; pass 20000;
+      e joins; pass 20000; pass 40000 without publications
   a frame that is given up ends the generation, and both are told: a and b meet;
       first refuses publish; a to b: lost; pass 60000;
       a told peer_disconnected, room_ready initiator; first works; pass 2000;
@@ -115,26 +124,6 @@ test('messages between peers on one node call nothing shared', async () => {
   expect(world.calls).toBe(calls);
 });
 
-test('a frame is published again if the publication failed or was lost, and arrives once', async () => {
-  const { connections, world, first, second, pair } = await twoNodes();
-  await pair('a', 'b');
-  let calls = 0;
-  first.fate = (call) =>
-    call === 'publish' && calls++ < 2
-      ? ((['refused', 'lost'] as const)[calls - 1] ?? 'fine')
-      : 'fine';
-  first.backplane.forward('a', 'b', 'one');
-  await world.pass(500);
-  second.receive = () => {};
-  first.backplane.forward('a', 'b', 'two');
-  await world.pass(500);
-  second.receive = (text) => second.backplane.receive(text);
-  first.backplane.forward('a', 'b', 'three');
-  await world.pass(3000);
-  expect(connections.frames('b')).toEqual(['one', 'two', 'three']);
-  expect([connections.take('a'), connections.take('b')]).toEqual([[], []]);
-});
-
 test('a frame ends the generation if the queue is full', async () => {
   const { connections, world, first, pair } = await twoNodes();
   await pair('a', 'b');
@@ -182,25 +171,6 @@ test('an acknowledgment after the end of a node starts no timer', async () => {
   expect(first.clock.pending).toBe(0);
 });
 
-test('publications to a dead node are bounded', async () => {
-  const { world, first, second, pair } = await twoNodes();
-  await pair('a', 'b');
-  second.receive = undefined;
-  second.fate = () => 'refused';
-  first.backplane.forward('a', 'b', 'to a dead node');
-  await world.pass(2 * LEASE_MS);
-  // By a member whose node still has a record with a member of that node.
-  await first.backplane.join('r', seat('a2'), null, null);
-  await world.pass(2 * LEASE_MS);
-  let publications = 0;
-  first.fate = (call) => {
-    if (call === 'publish') publications += 1;
-    return 'fine';
-  };
-  await world.pass(4 * LEASE_MS);
-  expect(publications).toBe(0);
-});
-
 test('a message in the format of another version is dropped, counted, and logged once', async () => {
   const { connections, first, second, world, pair, log } = await twoNodes();
   await pair('a', 'b');
@@ -214,38 +184,19 @@ test('a message in the format of another version is dropped, counted, and logged
   expect(connections.frames('a')).toEqual(['still here']);
 });
 
-test('a frame that is published again, with later ones, arrives once', async () => {
-  const { connections, first, second, world, pair } = await twoNodes();
-  await pair('a', 'b');
-  await world.pass(500);
-  const arrivals: string[] = [];
-  first.receive = (text) => {
-    arrivals.push(text);
-    first.backplane.receive(text);
-  };
-  // Its acknowledgments are lost.
-  first.fate = (call) => (call === 'publish' ? 'refused' : 'fine');
-  for (const n of [1, 2, 3]) {
-    second.backplane.forward('b', 'a', `frame ${n}`);
-    await world.pass(700);
-  }
-  first.fate = () => 'fine';
-  await world.pass(3000);
-  expect(arrivals.filter((text) => text.includes('frame 1')).length).toBeGreaterThan(1);
-  expect(arrivals.some((text) => text.includes('frame 1') && text.includes('frame 3'))).toBe(true);
-  expect(connections.frames('a')).toEqual(['frame 1', 'frame 2', 'frame 3']);
-  const count = arrivals.length;
-  await world.pass(3000);
-  expect(arrivals).toHaveLength(count);
-});
-
-test('items beyond the size of one publication are sent in several, in order', async () => {
+test('items of one turn are one publication, or several of a limited size, in order', async () => {
   const { connections, second, world, pair } = await twoNodes();
   await pair('a', 'b');
-  const before = second.backplane.counters.batchesSent;
-  const frames = Array.from({ length: 10 }, (_, n) => `${n}`.padEnd(100_000, 'x'));
-  for (const frame of frames) second.backplane.forward('b', 'a', frame);
-  await world.settle();
-  expect(connections.frames('a')).toEqual(frames);
-  expect(second.backplane.counters.batchesSent - before).toBe(5);
+  const large = Array.from({ length: 10 }, (_, n) => `${n}`.padEnd(100_000, 'x'));
+  const small = Array.from({ length: 100 }, (_, n) => `frame ${n}`);
+  for (const [frames, publications] of [
+    [large, 5],
+    [small, 1],
+  ] as const) {
+    const before = second.backplane.counters.batchesSent;
+    for (const frame of frames) second.backplane.forward('b', 'a', frame);
+    await world.settle();
+    expect(second.backplane.counters.batchesSent - before).toBe(publications);
+  }
+  expect(connections.frames('a')).toEqual([...large, ...small]);
 });
