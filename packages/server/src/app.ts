@@ -36,8 +36,8 @@ import { createWaker } from './push/wake.js';
 import type { Config } from './settings/config.js';
 import { originRule } from './settings/origins.js';
 import { hasPush } from './settings/push.js';
-import type { SignalingGate } from './signaling/parts.js';
 import { roomListRoute } from './signaling/routes.js';
+import type { SignalingGate } from './signaling/services.js';
 import { startSignaling } from './signaling/signaling.js';
 import { createIceServers } from './turn/ice-servers.js';
 import type { ManagedServers } from './turn/managed-servers.js';
@@ -129,7 +129,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   acceptOnlyJson(app);
   const budgets = new AddressBudgets({ config, clock: loadClock, stalls, log: appLog });
   budgets.measure(metrics);
-  const parts = {
+  const httpServices = {
     ...services,
     budgets,
     trust,
@@ -140,10 +140,10 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     nextId,
   };
   const mayBypass = deps.direct && authorize.request === undefined;
-  paceRequests(app.server, parts, mayBypass ? directRoutes(app, parts) : () => false);
-  const endSpareSockets = limitSockets(app.server, parts);
+  paceRequests(app.server, httpServices, mayBypass ? directRoutes(app, httpServices) : () => false);
+  const endSpareSockets = limitSockets(app.server, httpServices);
   answerOddRequests(app);
-  onEveryRequest(app, parts);
+  onEveryRequest(app, httpServices);
   lifecycle.routes(app);
   authorizeRequests(app, authorize.request);
   const emptyApp = () => Fastify({ schemaController, exposeHeadRoutes: false });
@@ -172,7 +172,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     disableRoomsApi(app);
   } else {
     const { onMissed } = engine;
-    const rooms = serveRoomsApi(app, { ...parts, store, onMissed });
+    const rooms = serveRoomsApi(app, { ...httpServices, store, onMissed });
     const { isPaired } = rooms.pairing;
     iceServersRoute(app, { ...rooms, iceServers, isPaired, times: rooms.store });
     pushRoute(app, notifier);
@@ -186,7 +186,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   });
 
   pageRoutes(app, {
-    ...parts,
+    ...httpServices,
     folder: deps.publicFolder ?? PUBLIC_FOLDER,
     // The demo needs the rooms API.
     demo: config.demo && store !== undefined,
@@ -214,7 +214,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     await notifier.close();
   });
   const signaling = startSignaling({
-    ...parts,
+    ...httpServices,
     server: app.server,
     createBackplane: engine.createBackplane,
     directory,

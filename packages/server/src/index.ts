@@ -28,4 +28,4 @@ export type {
 } from './pairing/store.js';
 export type { Notifier, PushOutcome } from './push/notifier.js';
 export { type Config, ConfigError, parseConfig } from './settings/config.js';
-export type { JoinRequest } from './signaling/parts.js';
+export type { JoinRequest } from './signaling/services.js';

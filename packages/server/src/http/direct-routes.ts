@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 import type { Logger } from '../observability/logger.js';
 import { ANSWER_HEADERS, handleError } from './errors.js';
 import { collect, parseBody } from './json-body.js';
-import type { HttpParts } from './parts.js';
+import type { HttpServices } from './services.js';
 import { compileValidator } from './validation.js';
 
 declare module 'fastify' {
@@ -48,13 +48,13 @@ class DirectReply {
   readonly #headers: Record<string, string>;
   readonly #startedAt = performance.now();
   readonly #request: DirectRequest;
-  readonly #parts: HttpParts;
+  readonly #services: HttpServices;
 
-  constructor(raw: ServerResponse, request: DirectRequest, parts: HttpParts) {
+  constructor(raw: ServerResponse, request: DirectRequest, services: HttpServices) {
     this.raw = raw;
     this.#request = request;
-    this.#parts = parts;
-    const corsHeaders = parts.corsHeaders(request.headers.origin);
+    this.#services = services;
+    const corsHeaders = services.corsHeaders(request.headers.origin);
     this.#headers = { 'x-request-id': request.id, ...ANSWER_HEADERS, ...corsHeaders };
   }
 
@@ -79,7 +79,7 @@ class DirectReply {
     const { raw } = this;
     // After an answer, a handler can fail only because of a bug, which is logged. Without a connection, there is no answer.
     if (raw.headersSent || raw.destroyed) return this;
-    const { answered, lifecycle } = this.#parts;
+    const { answered, lifecycle } = this.#services;
     const { statusCode: status } = raw;
     const text = body && JSON.stringify(body);
     const bytes = text === undefined ? 0 : Buffer.byteLength(text);
@@ -102,9 +102,9 @@ class DirectReply {
  */
 export function directRoutes(
   app: FastifyInstance,
-  parts: HttpParts,
+  services: HttpServices,
 ): (request: IncomingMessage, response: ServerResponse) => boolean {
-  const { config, hostFault, lifecycle, log, nextId } = parts;
+  const { config, hostFault, lifecycle, log, nextId } = services;
   const routes = new Map<string | undefined, Route>();
   app.addHook('onRoute', (options) => {
     if (options.config?.direct) routes.set(options.url, routeOf(options));
@@ -127,7 +127,7 @@ export function directRoutes(
       return false;
     const { options, validate, handler } = route;
     const directRequest = new DirectRequest(raw, nextId(), options, log);
-    const directReply = new DirectReply(response, directRequest, parts);
+    const directReply = new DirectReply(response, directRequest, services);
     const request = directRequest as unknown as FastifyRequest;
     const reply = directReply as unknown as FastifyReply;
     const fail = (fault: unknown) => handleError(fault, request, reply);

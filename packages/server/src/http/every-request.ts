@@ -9,7 +9,7 @@ import type { RequestMeter } from '../observability/metrics.js';
 import { PREFLIGHT_HEADERS } from './cors.js';
 import { ANSWER_HEADERS, sendError } from './errors.js';
 import { budgetOf } from './paced-requests.js';
-import type { HttpParts, OnAnswered } from './parts.js';
+import type { HttpServices, OnAnswered } from './services.js';
 
 /** Makes request ids: short, unique across restarts, and never from the client, because its value could identify a user. */
 export function requestIds(): () => string {
@@ -47,8 +47,8 @@ const PROBES = new Set(['/healthz', '/readyz', '/metrics']);
  * another host and, during a shutdown, all but the probes are refused. OPTIONS is always answered 204, even if it is not a
  * complete preflight.
  */
-export function onEveryRequest(app: FastifyInstance, parts: HttpParts): void {
-  const { config, hostFault, corsHeaders, lifecycle, answered, log } = parts;
+export function onEveryRequest(app: FastifyInstance, services: HttpServices): void {
+  const { config, hostFault, corsHeaders, lifecycle, answered, log } = services;
   let hasWarned = config.trustProxy !== '';
 
   app.addHook('onRequest', (request, reply, done) => {

@@ -11,7 +11,7 @@ import type { FastifyRequest } from 'fastify';
 import { type AddressBudget, COST } from '../limits/address-budget.js';
 import { addressKey, clientAddress } from './client-address.js';
 import { ANSWER_HEADERS } from './errors.js';
-import type { HttpParts } from './parts.js';
+import type { HttpServices } from './services.js';
 
 /** Large enough for a request with its header, and small enough that a piece full of requests is parsed quickly. */
 const PIECE_BYTES = 4096;
@@ -214,7 +214,7 @@ export function unpaceSocket(socket: object): void {
  */
 export function paceRequests(
   server: Server,
-  { budgets, trust, corsHeaders }: HttpParts,
+  { budgets, trust, corsHeaders }: HttpServices,
   direct: (request: IncomingMessage, response: ServerResponse) => boolean,
 ): void {
   const routes = server.listeners('request') as Serve[];

@@ -7,7 +7,7 @@ import { type AddressBudget, COST } from '../limits/address-budget.js';
 import { addressKey } from './client-address.js';
 import { endRawResponse, RETRY_AFTER_SECONDS } from './errors.js';
 import { paceSocket, unpaceSocket } from './paced-requests.js';
-import type { HttpParts } from './parts.js';
+import type { HttpServices } from './services.js';
 
 /** Above this part of the possible connections, idle connections are closed early. */
 const CROWDED = 0.8;
@@ -25,8 +25,8 @@ const LOG_EVERY_MS = 60_000;
  * ends the connections without any request. Browsers open such connections in advance, and Node treats them as busy, so
  * closing the server would wait for them.
  */
-export function limitSockets(server: Server, parts: HttpParts): () => void {
-  const { config, budgets, trust, metrics, log } = parts;
+export function limitSockets(server: Server, services: HttpServices): () => void {
+  const { config, budgets, trust, metrics, log } = services;
   const openFiles = openFilesLimit();
   const files = openFiles === undefined ? Number.POSITIVE_INFINITY : filesForSockets(openFiles);
   const most = Math.min(config.maxSockets, files);

@@ -1,10 +1,10 @@
 // Serves GET /client.js, the client for any page to import, /demo/, the demo page, and /docs/, the documentation, if it is built.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isFromThisMachine } from '../http/admin.js';
-import type { HttpParts } from '../http/parts.js';
+import type { HttpServices } from '../http/services.js';
 import { type PageFile, pageFile, readPages } from './files.js';
 
-export interface PagesDeps extends HttpParts {
+export interface PagesDeps extends HttpServices {
   /** Folder of the built pages. */
   folder: string;
   /** Whether to serve the demo. The client is always served. */

@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.js';
 import { judgeClaim, newDeviceSecret } from '../base/device-secrets.js';
 import { randomText } from '../base/random-text.js';
 import type { InFlight, KeyReused, Repeatable } from '../http/idempotency.js';
-import type { HttpParts } from '../http/parts.js';
+import type { HttpServices } from '../http/services.js';
 import { given } from '../http/validation.js';
 import type { Guesses } from './guesses.js';
 import type { CheckOutcome, Guess, NewPending, PairingStore } from './store.js';
@@ -18,7 +18,7 @@ export type GuardedRead = (
 export type Pairing = ReturnType<typeof createPairing>;
 
 /** What the routes of the rooms API share. */
-export interface PairingParts extends HttpParts {
+export interface PairingServices extends HttpServices {
   pairing: Pairing;
   store: PairingStore;
   guesses: Guesses;

@@ -14,7 +14,7 @@ import { sendError, sendLimited, sendSecretRequired } from '../http/errors.js';
 import { requestAddress } from '../http/paced-requests.js';
 import { errors, given } from '../http/validation.js';
 import type { GuessRequest } from './guesses.js';
-import type { PairingParts } from './pairing.js';
+import type { PairingServices } from './pairing.js';
 import { pushTargetOf } from './push-target.js';
 import type { Guess } from './store.js';
 
@@ -26,7 +26,7 @@ const tags = ['pairing'];
 
 export function pendingRoutes(
   app: FastifyInstance,
-  { config, clock, pairing, store, guesses, inFlight }: PairingParts,
+  { config, clock, pairing, store, guesses, inFlight }: PairingServices,
 ): void {
   const requests = wire.pairingRequests(config.joinCodeDigits);
 

@@ -13,14 +13,14 @@ import { RequestFault, sendSecretRequired } from '../http/errors.js';
 import { budgetOf } from '../http/paced-requests.js';
 import { errors, isMissing } from '../http/validation.js';
 import { COST } from '../limits/address-budget.js';
-import type { PairingParts } from './pairing.js';
+import type { PairingServices } from './pairing.js';
 
 /** Twice the allowed ids and secrets, so that a list that is too long gets its own error code, plus any other fields. */
 const MAX_PURGE_VALUES = 2 * (MAX_PURGE_IDS + MAX_PURGE_SECRETS) + MAX_JSON_VALUES;
 
 export function purgeRoute(
   app: FastifyInstance,
-  { config, clock, store, inFlight }: PairingParts,
+  { config, clock, store, inFlight }: PairingServices,
 ): void {
   app.post<{ Body: PurgeRequest | undefined }>(
     '/api/user/purge',

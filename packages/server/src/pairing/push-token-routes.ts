@@ -4,14 +4,14 @@ import * as wire from '@couplet/protocol/schema';
 import type { FastifyInstance } from 'fastify';
 import { sendError } from '../http/errors.js';
 import { errors } from '../http/validation.js';
-import type { PairingParts } from './pairing.js';
+import type { PairingServices } from './pairing.js';
 import { pushTargetOf } from './push-target.js';
 
 const tags = ['push'];
 
 export function pushTokenRoutes(
   app: FastifyInstance,
-  { pairing, store, inFlight, clock }: PairingParts,
+  { pairing, store, inFlight, clock }: PairingServices,
 ): void {
   app.post<{ Body: PushTokenRequest }>(
     '/api/push-token',

@@ -5,14 +5,14 @@ import { Type } from '@couplet/protocol/typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { sendError, sendSecretRequired } from '../http/errors.js';
 import { errors, given, isMissing } from '../http/validation.js';
-import type { PairingParts } from './pairing.js';
+import type { PairingServices } from './pairing.js';
 
 const tags = ['pairing'];
 
 /** Carries the secret of a DELETE if a proxy strips the body. Not in the query, which access logs store. */
 const SECRET_HEADER = 'couplet-secret';
 
-export function roomRoutes(app: FastifyInstance, { config, clock, store }: PairingParts): void {
+export function roomRoutes(app: FastifyInstance, { config, clock, store }: PairingServices): void {
   app.get<{ Querystring: RoomQuery }>(
     '/api/rooms',
     {

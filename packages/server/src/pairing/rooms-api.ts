@@ -2,11 +2,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { sendError } from '../http/errors.js';
 import { InFlight, type Repeatable } from '../http/idempotency.js';
-import type { HttpParts } from '../http/parts.js';
+import type { HttpServices } from '../http/services.js';
 import { Quota } from '../limits/quota.js';
 import { createGuesses, guessCounters, guessLimits, MAX_ADDRESSES } from './guesses.js';
 import { measureStore, pairingMetrics } from './metrics.js';
-import { createPairing, type PairingParts } from './pairing.js';
+import { createPairing, type PairingServices } from './pairing.js';
 import { pendingRoutes } from './pending-routes.js';
 import { purgeRoute } from './purge-route.js';
 import { pushTokenRoutes } from './push-token-routes.js';
@@ -15,14 +15,14 @@ import type { PairingStore } from './store.js';
 import { startSweep } from './sweep.js';
 import { Waiting } from './waiting.js';
 
-export interface RoomsApiDeps extends HttpParts {
+export interface RoomsApiDeps extends HttpServices {
   store: PairingStore;
   /** Calls `listener` when a notification of a change in the store may have been lost. */
   onMissed(listener: () => void): void;
 }
 
-/** Registers the endpoints that need the store. Returns their shared parts, for further endpoints over the same store. */
-export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): PairingParts {
+/** Registers the endpoints that need the store. Returns their shared services, for further endpoints over the same store. */
+export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): PairingServices {
   const { config, clock, metrics } = deps;
   const store = measureStore(deps.store, metrics);
   const waiting = new Waiting(clock, config.maxWaitingChecks);
@@ -36,9 +36,9 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): Pairing
   const inFlight = new InFlight(keyed || undefined);
   deps.onMissed(() => waiting.wakeAll());
   const pairing = createPairing(store, waiting, clock, config.requireDeviceSecrets);
-  const parts = { ...deps, pairing, store, guesses, inFlight };
+  const services = { ...deps, pairing, store, guesses, inFlight };
   for (const register of [pendingRoutes, roomRoutes, purgeRoute, pushTokenRoutes]) {
-    register(app, parts);
+    register(app, services);
   }
   pairingMetrics(metrics, store, waiting, guesses);
   deps.lifecycle.require({ name: 'store', check: () => store.probe(clock.now()) });
@@ -47,7 +47,7 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): Pairing
     stopSweep();
     waiting.close();
   });
-  return parts;
+  return services;
 }
 
 /** Without a store, answers every request to the rooms API with 404 and the code `rooms_api_disabled`. */

@@ -4,9 +4,9 @@ import { assertNever } from '../base/assert-never.js';
 import { judgeClaim, type PairedSecrets } from '../base/device-secrets.js';
 import type { Backplane } from './backplane.js';
 import type { Incoming } from './parse.js';
-import type { SignalingParts } from './parts.js';
 import type { PairedDevices } from './room.js';
 import type { Forwarded } from './serialize.js';
+import type { SignalingServices } from './services.js';
 import type { Connection } from './websocket/connection.js';
 
 /** Finds the devices of a paired room. */
@@ -25,7 +25,7 @@ export interface Waker {
   wake(connection: Connection): Promise<'sent' | SignalingErrorCode>;
 }
 
-export interface HandlerDeps extends SignalingParts {
+export interface HandlerDeps extends SignalingServices {
   backplane: Backplane;
   directory: RoomDirectory;
   waker: Waker;

@@ -5,12 +5,12 @@ import type { Backplane, LocalConnections } from './backplane.js';
 import { Connections, type IceServers } from './connections.js';
 import { signalingCounters } from './counters.js';
 import { handle, type RoomDirectory, type Waker } from './handlers.js';
-import type { SignalingParts } from './parts.js';
+import type { SignalingServices } from './services.js';
 import { Corking } from './websocket/corking.js';
 import { startHeartbeat } from './websocket/heartbeat.js';
 import { acceptWebSockets } from './websocket/upgrade.js';
 
-export interface SignalingDeps extends Omit<SignalingParts, 'counters' | 'corking'> {
+export interface SignalingDeps extends Omit<SignalingServices, 'counters' | 'corking'> {
   server: Server;
   /** Creates the backplane over the connections of this process. */
   createBackplane: (connections: LocalConnections) => Backplane;

@@ -13,8 +13,8 @@ import { systemClock } from '../../base/clock.js';
 import { COST, type Reader } from '../../limits/address-budget.js';
 import type { Backplane } from '../backplane.js';
 import type { Connections } from '../connections.js';
-import type { SignalingParts } from '../parts.js';
 import { MAX_PLAIN_BYTES, type PlainType, plainForward } from '../plain-message.js';
+import type { SignalingServices } from '../services.js';
 import type { Connection } from '../websocket/connection.js';
 import { readsAtOnce, viewOf } from '../websocket/corking.js';
 import type { ReceiveQueue } from '../websocket/receive-queue.js';
@@ -27,7 +27,7 @@ type LaneStream = Duplex & { [LANE]?: FastLane };
 type Listener = (this: Duplex, read: Buffer) => void;
 
 /** Shared by all lanes. */
-export interface FastLaneDeps extends SignalingParts {
+export interface FastLaneDeps extends SignalingServices {
   backplane: Backplane;
   connections: Connections;
 }

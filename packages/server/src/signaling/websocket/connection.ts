@@ -5,14 +5,14 @@ import type { Duplex } from 'node:stream';
 import { CLOSE_CODES, type CloseReason, type ServerMessage } from '@couplet/protocol';
 import type { WebSocket } from 'ws';
 import type { AddressBudget } from '../../limits/address-budget.js';
-import type { SignalingParts } from '../parts.js';
 import type { Seat } from '../room.js';
+import type { SignalingServices } from '../services.js';
 import { textFrame } from './text-frame.js';
 
 let opened = 0;
 
 /** Shared by all connections. */
-export interface ConnectionDeps extends SignalingParts {
+export interface ConnectionDeps extends SignalingServices {
   /** Called once, in a later turn, when either end has begun to close the connection. */
   onGone: (connection: Connection) => void;
 }

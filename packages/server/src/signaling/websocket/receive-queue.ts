@@ -5,15 +5,15 @@ import { Unavailable } from '../../base/failures.js';
 import { COST } from '../../limits/address-budget.js';
 import { sendFault } from '../handlers.js';
 import { type Incoming, parseMessage } from '../parse.js';
-import type { SignalingParts } from '../parts.js';
 import type { RateMeter } from '../rates.js';
+import type { SignalingServices } from '../services.js';
 import type { Connection } from './connection.js';
 
 /** Handles a message; returns a promise if that takes longer than this turn. */
 export type Handle = (connection: Connection, message: Incoming) => Promise<void> | undefined;
 
 /** Shared by all receive queues. */
-export interface ReceiveQueueDeps extends SignalingParts {
+export interface ReceiveQueueDeps extends SignalingServices {
   handle: Handle;
 }
 

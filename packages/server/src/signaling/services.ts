@@ -1,6 +1,6 @@
-// Declares what the parts of signaling share, and the decisions of the embedding application.
+// Declares the services that the files of this folder share, and the decisions of the embedding application.
 import type { IncomingMessage } from 'node:http';
-import type { HttpParts } from '../http/parts.js';
+import type { HttpServices } from '../http/services.js';
 import type { Stalls } from '../limits/event-loop-stalls.js';
 import type { SignalingCounters } from './counters.js';
 import type { Corking } from './websocket/corking.js';
@@ -21,7 +21,7 @@ export interface SignalingGate {
   join?: (join: JoinRequest) => boolean | Promise<boolean>;
 }
 
-export interface SignalingParts extends HttpParts {
+export interface SignalingServices extends HttpServices {
   stalls: Pick<Stalls, 'total'>;
   gate: SignalingGate;
   counters: SignalingCounters;

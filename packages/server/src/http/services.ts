@@ -1,4 +1,4 @@
-// Declares what the parts of the HTTP server share.
+// Declares the services that the files of this folder and the routes share.
 import type { FastifyRequest } from 'fastify';
 import type { AddressBudgets } from '../limits/address-budget.js';
 import type { Services } from '../observability/services.js';
@@ -14,7 +14,7 @@ export type OnAnswered = (
   answer: { status: number; ms: number; bytes: number },
 ) => void;
 
-export interface HttpParts extends Services {
+export interface HttpServices extends Services {
   budgets: AddressBudgets;
   trust: TrustProxy;
   hostFault: HostRule;
