@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pairDevices } from '@couplet/testkit/api';
 import { makeCertificate } from '@couplet/testkit/certificate';
+import { readMetric } from '@couplet/testkit/child-server';
 import { describeWith } from '@couplet/testkit/components';
 import { freePort } from '@couplet/testkit/coturn';
 import { temporaryFolder } from '@couplet/testkit/server';
@@ -89,14 +90,8 @@ for (const [program, start] of Object.entries(BALANCERS)) {
       await balancer?.stop();
     });
 
-    /** A metric of each of these nodes. */
     const metric = (name: string, of: readonly ClusterNode[]) =>
-      Promise.all(
-        of.map(async ({ url }) => {
-          const metrics = await (await fetch(`${url}/metrics`)).text();
-          return Number(new RegExp(`^${name} (\\d+)`, 'm').exec(metrics)?.[1]);
-        }),
-      );
+      Promise.all(of.map(({ url }) => readMetric(url, name)));
     /** Messages that these nodes have sent to others. */
     const crossed = async (of: readonly ClusterNode[]) =>
       (await metric('couplet_node_frames_sent_total', of)).reduce((sum, count) => sum + count);

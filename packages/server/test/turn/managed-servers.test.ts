@@ -5,12 +5,12 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { call, pairDevices, someDevice } from '@couplet/testkit/api';
+import { readMetric } from '@couplet/testkit/child-server';
 import { eventually } from '@couplet/testkit/eventually';
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { Peer } from '@couplet/testkit/peer';
 import { serverForTest } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
-import { Metrics } from '../../src/observability/metrics.js';
 import { captureLog } from '../support/captured-log.js';
 
 const TOKEN = 'the-token-of-the-provider';
@@ -60,10 +60,10 @@ const json =
 
 /** A server that uses the provider, with two paired devices. */
 async function serverWith({ url: ICE_SERVERS_URL }: { url: string }, env = {}) {
-  const [clock, metrics, { log, text: logged }] = [new FakeClock(), new Metrics(), captureLog()];
+  const [clock, { log, text: logged }] = [new FakeClock(), captureLog()];
   log.level = 'trace';
   const settings = { ICE_SERVERS_URL, ICE_SERVERS_TOKEN: TOKEN, ...env };
-  const { url, wsUrl, app } = await serverForTest(settings, { clock, metrics, log });
+  const { url, wsUrl, app } = await serverForTest(settings, { clock, log });
   const { roomid, client1, client2 } = await pairDevices(url);
   const ask = async () => {
     const { body } = await call(url, 'POST', '/api/ice-servers', { roomid, client: client1 });
@@ -92,15 +92,13 @@ async function serverWith({ url: ICE_SERVERS_URL }: { url: string }, env = {}) {
       expect(status).toBe(200);
       return body?.notes as string[] | undefined;
     },
-    metric: async (name: string) => {
-      const line = (await metrics.text()).split('\n').find((each) => each.startsWith(`${name} `));
-      return Number(line?.split(' ')[1]);
-    },
+    metric: (name: string) => readMetric(url, name),
     /** Resolves once so many requests to the provider have had this outcome. */
-    async had(outcome: string, count = 1) {
-      const line = `couplet_ice_servers_fetches_total{outcome="${outcome}"} ${count}\n`;
-      await eventually(async () => expect(await metrics.text()).toContain(line));
-    },
+    had: (outcome: string, count = 1) =>
+      eventually(async () => {
+        const name = `couplet_ice_servers_fetches_total{outcome="${outcome}"}`;
+        expect(await readMetric(url, name)).toBe(count);
+      }),
   };
 }
 
