@@ -5,7 +5,6 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { allMetrics } from '../scripts/all-metrics.js';
 import { read } from './support/papers.js';
-import { parseQuery } from './support/promql.js';
 
 const metrics = await allMetrics(server);
 
@@ -24,6 +23,47 @@ const series = new Map<string, MetricDescription | undefined>([
     SUFFIXES[each.type].map((suffix) => [each.name + suffix, each] as const),
   ),
 ]);
+
+const WORDS = new Set(
+  `by without on ignoring group_left group_right bool and or unless offset
+   sum min max avg count rate irate increase histogram_quantile avg_over_time max_over_time topk clamp_min scalar vector time label_values`.split(
+    /\s+/,
+  ),
+);
+
+interface Query {
+  /** Names of the metrics that it selects. */
+  metrics: string[];
+  /** Label → the values that it is compared with; empty if it is only grouped by. */
+  labels: Map<string, string[]>;
+}
+
+/** Parses a PromQL expression as far as the tests need it. */
+function parseQuery(expression: string): Query {
+  const labels = new Map<string, string[]>();
+  const note = (label: string, value?: string) => {
+    const values = labels.get(label) ?? [];
+    labels.set(label, value === undefined ? values : [...values, value]);
+  };
+  const bare = expression
+    .replace(/\{([^}]*)\}/g, (_all, matchers: string) => {
+      for (const [, label = '', value = ''] of matchers.matchAll(
+        /(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"/g,
+      )) {
+        note(label, value);
+      }
+      return ' ';
+    })
+    .replace(/\[[^\]]*\]/g, ' ')
+    .replace(/\b(?:by|on|without|ignoring)\s*\(([^)]*)\)/g, (_all, list: string) => {
+      for (const label of list.split(/\s*,\s*/)) note(label.trim());
+      return ' ';
+    });
+  const metrics = (bare.match(/[a-zA-Z_:][a-zA-Z0-9_:]*/g) ?? []).filter(
+    (word) => !WORDS.has(word),
+  );
+  return { metrics: [...new Set(metrics)], labels };
+}
 
 interface Panel {
   type: string;
