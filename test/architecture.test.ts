@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ROOT, read } from './support/papers.js';
+import { ROOT, read } from './support.js';
 
 interface Import {
   /** The specifier as written. */

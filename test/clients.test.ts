@@ -8,7 +8,7 @@ import { startServer } from '@couplet/testkit/server';
 import { Compile } from 'typebox/compile';
 import { expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
-import { blocks, read } from './support/papers.js';
+import { blocks, read } from './support.js';
 
 const paper = read('docs/clients.md');
 

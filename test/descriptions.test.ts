@@ -10,8 +10,7 @@ import { parse } from 'yaml';
 import { buildApp } from '../packages/server/src/app.js';
 import { parseConfig } from '../packages/server/src/settings/config.js';
 import { asyncApi } from '../scripts/asyncapi.js';
-import { ROOT, read } from './support/papers.js';
-import { run } from './support.js';
+import { ROOT, read, run } from './support.js';
 
 const server = await startServer();
 afterAll(() => server.close());

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { PAGES, siteLink, sitePage } from '../scripts/docs-site/pages.js';
 import { sequenceSvg } from '../scripts/docs-site/sequence.js';
-import { blocks, read } from './support/papers.js';
+import { blocks, read } from './support.js';
 
 const config = read('scripts/docs-site/.vitepress/config.js');
 

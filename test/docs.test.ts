@@ -16,8 +16,7 @@ import { allMetrics } from '../scripts/all-metrics.js';
 import { anchorOf } from '../scripts/docs-site/pages.js';
 import { mostTries, oddsTable } from '../scripts/odds.js';
 import * as tables from '../scripts/tables.js';
-import { blocks, quoted, ROOT, read, section, tableRows } from './support/papers.js';
-import { repositoryFiles } from './support.js';
+import { blocks, quoted, ROOT, read, repositoryFiles, section, tableRows } from './support.js';
 
 const protocol = read('docs/protocol.md');
 const operations = read('docs/operations.md');

@@ -12,7 +12,7 @@ import { SignJWT } from 'jose';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
 import WebSocket from 'ws';
 import { buildServer } from '../examples/embed-jwt/server.js';
-import { blocks, read } from './support/papers.js';
+import { blocks, read } from './support.js';
 
 /** The secret that docs/auth.md starts the example with. */
 const secret = new TextEncoder().encode('at-least-thirty-two-characters-long');

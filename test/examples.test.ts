@@ -13,8 +13,8 @@ import { build as bundle, type Rolldown } from 'vite';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { start as startExpress } from '../examples/mount-express/server.js';
 import { start as startFastify } from '../examples/mount-fastify/server.js';
-import { blocks, ROOT, read } from './support/papers.js';
 import { runProgram } from './support/terminal.js';
+import { blocks, ROOT, read } from './support.js';
 
 const server = await startServer();
 afterAll(() => server.close());

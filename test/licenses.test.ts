@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
 import { isAccepted } from '../scripts/licenses.js';
-import { ROOT, read, tableRows } from './support/papers.js';
+import { ROOT, read, tableRows } from './support.js';
 
 test('lists every dependency of the server, direct or not, with version and license', () => {
   const rows = tableRows(execFileSync(process.execPath, [`${ROOT}scripts/licenses.js`]).toString());

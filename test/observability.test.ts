@@ -4,7 +4,7 @@ import * as server from '@couplet/server';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { allMetrics } from '../scripts/all-metrics.js';
-import { read } from './support/papers.js';
+import { read } from './support.js';
 
 const metrics = await allMetrics(server);
 

@@ -11,7 +11,7 @@ import type { PairingStore } from '../packages/server/src/pairing/store.js';
 import { SETTINGS } from '../packages/server/src/settings/config.js';
 import { RawSocket } from '../packages/server/test/support/raw-http.js';
 import { bestPlan, chance, mostGuesses, shown } from '../scripts/odds.js';
-import { read, section } from './support/papers.js';
+import { read, section } from './support.js';
 
 const HOUR = 3600;
 const RULES = { waitAfter, unforgiven };

@@ -3,7 +3,7 @@ import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { ROOT } from '../../test/support/papers.js';
+import { ROOT } from '../../test/support.js';
 import { writePaper } from '../src/report/paper.js';
 import { largestCosts } from '../src/report/profile.js';
 import { readResults } from '../src/report/results.js';

@@ -8,7 +8,7 @@ import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
 import { parseConfig } from '../../packages/server/src/settings/config.js';
 import { parseDotEnv } from '../../packages/server/src/settings/environment.js';
-import { blocks, ROOT, read } from '../support/papers.js';
+import { blocks, ROOT, read } from '../support.js';
 
 const page = read('docs/deploy.md');
 const folder = temporaryFolder();

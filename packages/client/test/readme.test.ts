@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { quoted, read, section, tableRows } from '../../../test/support/papers.js';
+import { quoted, read, section, tableRows } from '../../../test/support.js';
 
 const readme = read('packages/client/README.md');
 const source = (name: string) =>
