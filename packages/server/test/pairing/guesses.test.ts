@@ -76,21 +76,26 @@ describeWith(['redis-server'], 'budgets in Redis', () => {
   });
 });
 
-function setUp() {
+function setUp(ceiling = 1000) {
   const counted = { accept: 0, check: 0, address: 0, ceiling: 0, queue: 0 };
   const counters = { failures: counted, refusals: counted };
-  const limits = { createsPerHour: 100, ceiling: 1000 };
+  const limits = { createsPerHour: 100, ceiling };
   const guesses = createGuesses({}, limits, new FakeClock(), counters);
   let asked = 0;
   /** Tries a code; the store answers in a later turn. Resolves to the outcome, or to the seconds to wait. */
-  const guess = (kind: string, request: GuessRequest = 'accept', isGone = () => false) => {
+  const guess = (
+    kind: string,
+    request: GuessRequest = 'accept',
+    isGone = () => false,
+    address = 'a',
+  ) => {
     const run = async () => {
       asked += 1;
       await new Promise<void>((resolve) => setImmediate(resolve));
       if (kind === 'away') throw new Error('store away');
       return { kind };
     };
-    return guesses.run(request, { address: 'a', isGone, run }).then(
+    return guesses.run(request, { address, isGone, run }).then(
       (outcome) => outcome.kind,
       (error) => (error instanceof Limited ? error.seconds : error.message),
     );
@@ -101,6 +106,24 @@ function setUp() {
 const WRONG = 'not_found_or_expired';
 const many = <T>(times: number, work: (n: number) => Promise<T>) =>
   Promise.all(Array.from({ length: times }, (_, n) => work(n)));
+
+test('in a burst, while the outcomes are unknown, an address learns of the free failures and one more', async () => {
+  const { guess, counted } = setUp();
+  const answers = await many(200, (n) =>
+    n % 2 === 0 ? guess(WRONG) : guess('conflict', 'create'),
+  );
+  expect(answers.filter((answer) => typeof answer === 'string')).toHaveLength(
+    ACCEPT_GUESSES.free + 1,
+  );
+  expect(counted).toMatchObject({ accept: ACCEPT_GUESSES.free + 1, check: 0 });
+});
+
+test('in a burst from many addresses, each has one try beyond the ceiling', async () => {
+  const { guess, counted } = setUp(50);
+  const answers = await many(1000, (n) => guess(WRONG, 'accept', undefined, `${n % 100}`));
+  expect(answers.filter((answer) => typeof answer === 'string')).toHaveLength(50);
+  expect(counted.accept).toBeLessThanOrEqual(50 + 100);
+});
 
 test('attempts that the store cannot answer do not count', async () => {
   const { guess } = setUp();
