@@ -1,4 +1,5 @@
 // The test's end of a WebSocket: reads messages one by one, and never sleeps.
+import { once } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
 import { json } from 'node:stream/consumers';
 import type { ServerMessage } from '@couplet/protocol';
@@ -115,6 +116,14 @@ export class Peer {
       if (message.type === 'pong') return before;
       before.push(message);
     }
+  }
+
+  /** The same as `sync`, by a ping frame (RFC 6455 §5.5.2). */
+  async syncByFrame(): Promise<Received[]> {
+    const pong = once(this.socket, 'pong');
+    this.socket.ping();
+    await pong;
+    return this.#received.splice(0);
   }
 
   /** Joins a room and reads `room_joined`. */

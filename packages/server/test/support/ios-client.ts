@@ -1,6 +1,7 @@
 // Stands in for the existing iOS client: sends the same requests, and treats the answers in the same way.
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { call, someCode, someDevice } from '@couplet/testkit/api';
+import { Peer, type Received } from '@couplet/testkit/peer';
 
 export interface Session {
   joinid: string;
@@ -13,16 +14,18 @@ export const offerSdp = 'v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=
 export const answerSdp = 'v=0\r\no=- 8823402341872349123 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n';
 
 export class IosClient {
-  readonly #url: string;
+  readonly #server: { url: string; wsUrl: string };
+  /** Proof of a message's origin: each device has its own key. */
+  readonly publicKey = randomBytes(32).toString('base64');
   /** The device token of APNs. */
   readonly token = randomBytes(32).toString('hex');
 
-  constructor({ url }: { url: string }) {
-    this.#url = url;
+  constructor(server: { url: string; wsUrl: string }) {
+    this.#server = server;
   }
 
   #post(path: string, body: object) {
-    return call(this.#url, 'POST', path, body);
+    return call(this.#server.url, 'POST', path, body);
   }
 
   async create(): Promise<Session> {
@@ -56,9 +59,25 @@ export class IosClient {
 
   /** One poll of a contact. */
   async contact({ roomid = '' }: Session): Promise<'there' | 'closed' | 'ask again'> {
-    const { status } = await call(this.#url, 'GET', `/api/rooms?roomid=${roomid}`);
+    const { status } = await call(this.#server.url, 'GET', `/api/rooms?roomid=${roomid}`);
     if (status === 200) return 'there';
     return status === 404 ? 'closed' : 'ask again';
+  }
+
+  /** Connects, sends a ping frame, as the app does after 2 s, and joins; resolves to the connection and `room_joined`. */
+  async enter(session: Session): Promise<{ connection: Peer; joined: Received }> {
+    const connection = await Peer.connect(this.#server.wsUrl);
+    await connection.syncByFrame();
+    const joined = await connection.join(session.roomid ?? '', session.deviceId);
+    return { connection, joined };
+  }
+
+  /** Sends its public key and reports that its keys are in place, as both apps do before the offer. */
+  exchangeKeys(connection: Peer): void {
+    const sessionId = randomUUID().toUpperCase();
+    const timestamp = 1_760_000_000.25;
+    connection.send({ type: 'key_exchange', publicKey: this.publicKey, sessionId, timestamp });
+    connection.send({ type: 'key_exchange_complete', sessionId, timestamp });
   }
 }
 
