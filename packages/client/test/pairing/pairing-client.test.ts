@@ -123,6 +123,7 @@ test.each<[string, keyof typeof calls, number, Step[], object]>([
   ],
   ['three times after a page', 'create', 1, [page(200)], unexpected],
   ['three times after a page', 'accept', 1, [page(200)], unexpected],
+  ['three times after 200 with an error', 'accept', 1, [json(200, { error: 'login' })], unexpected],
 ])('a request is sent %s (%s)', async (_when, name, random, steps, expected) => {
   expect(await run(calls[name], steps, { random })).toMatchObject(expected);
 });
