@@ -99,12 +99,15 @@ test('a key is kept for ten minutes', async () => {
   expect((await accept()).status).toBe(200);
 });
 
-test('with the maximum number of records, a request with a new key is 503, and one without a key is served', async () => {
-  const server = await serverForTest({ MAX_IDEMPOTENCY_RECORDS: '1' });
+test('with the maximum number of records, requests with a new key are 503 and use up no quota, and one without a key is served', async () => {
+  const limits = { MAX_IDEMPOTENCY_RECORDS: '1', MAX_KEYED_REQUESTS_PER_HOUR: '2' };
+  const server = await serverForTest(limits);
   const body = { joinid: someCode(), client2: 'b' };
+  const accept = async (headers = {}) =>
+    (await call(server.url, 'POST', '/api/rooms/accept', body, headers)).status;
   const first = key();
-  expect((await call(server.url, 'POST', '/api/rooms/accept', body, first)).status).toBe(404);
-  expect((await call(server.url, 'POST', '/api/rooms/accept', body, key())).status).toBe(503);
-  expect((await call(server.url, 'POST', '/api/rooms/accept', body, first)).status).toBe(404);
-  expect((await call(server.url, 'POST', '/api/rooms/accept', body)).status).toBe(404);
+  expect(await accept(first)).toBe(404);
+  for (let n = 0; n < 3; n++) expect(await accept(key())).toBe(503);
+  expect(await accept(first)).toBe(404);
+  expect(await accept()).toBe(404);
 });
