@@ -100,8 +100,8 @@ test('a key is kept for ten minutes', async () => {
 });
 
 test('with the maximum number of records, requests with a new key are 503 and use up no quota, and one without a key is served', async () => {
-  const limits = { MAX_IDEMPOTENCY_RECORDS: '1', MAX_KEYED_REQUESTS_PER_HOUR: '2' };
-  const server = await serverForTest(limits);
+  const quotas = { MAX_KEYED_REQUESTS_PER_HOUR: '2', MAX_CREATES_PER_HOUR: '1' };
+  const server = await serverForTest({ MAX_IDEMPOTENCY_RECORDS: '1', ...quotas });
   const body = { joinid: someCode(), client2: 'b' };
   const accept = async (headers = {}) =>
     (await call(server.url, 'POST', '/api/rooms/accept', body, headers)).status;
@@ -110,4 +110,10 @@ test('with the maximum number of records, requests with a new key are 503 and us
   for (let n = 0; n < 3; n++) expect(await accept(key())).toBe(503);
   expect(await accept(first)).toBe(404);
   expect(await accept()).toBe(404);
+  const statuses = [];
+  for (const headers of [key(), key(), {}, {}]) {
+    const pending = { joinid: someCode(), client1: 'a', expiresInSeconds: 60 };
+    statuses.push((await call(server.url, 'POST', '/api/rooms', pending, headers)).status);
+  }
+  expect(statuses).toEqual([503, 503, 201, 429]);
 });
