@@ -8,10 +8,10 @@ import { temporaryFolder } from '@couplet/testkit/server';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect, onTestFinished, test } from 'vitest';
 
-/** If each of forty writes had its own busy timeout of 250 ms on the event loop, a message would wait for 10 s. */
-const MAX_STALL_MS = 8000;
+/** If each of forty writes had its own busy timeout of 250 ms, the last answer, and perhaps a message, would wait for 10 s. */
+const MAX_WAIT_MS = 8000;
 
-test('a database locked by another process answers writes 503, delays a healthy pair by at most one busy timeout per second, and recovers', async ({
+test('a database locked by another process answers the writes of a group 503 together, does not delay a healthy pair, and recovers', async ({
   annotate,
 }) => {
   const file = join(temporaryFolder(), 'chat.db');
@@ -24,12 +24,14 @@ test('a database locked by another process answers writes 503, delays a healthy 
 
   const exchange = exchangeMessages(pair);
   for (let n = 0; n < 3; n++) {
+    const start = performance.now();
     const answers = await Promise.all(
       Array.from({ length: 40 }, () => {
         const body = { joinid: someCode(), client1: someDevice(), expiresInSeconds: 60 };
         return call(url, 'POST', '/api/rooms', body);
       }),
     );
+    expect(performance.now() - start).toBeLessThan(MAX_WAIT_MS);
     for (const { status, body, headers } of answers) {
       expect([status, body?.error]).toEqual([503, 'unavailable']);
       expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
@@ -41,7 +43,7 @@ test('a database locked by another process answers writes 503, delays a healthy 
   await exchange.stop();
   const worstMs = exchange.worstMs();
   await annotate(`locked database: worst forwarding latency ${worstMs.toFixed(0)} ms`);
-  expect(worstMs).toBeLessThan(MAX_STALL_MS);
+  expect(worstMs).toBeLessThan(MAX_WAIT_MS);
 
   other.exec('COMMIT');
   const accept = { joinid: waiting.joinid, client2: someDevice() };
