@@ -1,5 +1,6 @@
 // Access rules: origins, hosts, and the decisions of the embedding application.
 import { once } from 'node:events';
+import { eventually } from '@couplet/testkit/eventually';
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { Peer, refusedHandshake } from '@couplet/testkit/peer';
 import { serverForTest } from '@couplet/testkit/server';
@@ -117,6 +118,21 @@ test('a client whose rule never answers is refused when the time of a request is
   clock.advance(10_000);
   expect(await status).toBe(401);
   await Peer.connect(wsUrl, { headers: GOOD });
+});
+
+test('a client whose rule answers during a shutdown is refused with 503', async () => {
+  const answers: ((isAllowed: boolean) => void)[] = [];
+  const connect: Authorize['connect'] = (one) =>
+    isGood(one) || new Promise((resolve) => answers.push(resolve));
+  const { wsUrl, close } = await serverForTest({}, { authorize: { connect } });
+  const { socket } = await Peer.connect(wsUrl, { headers: GOOD });
+  const status = refused(wsUrl, {});
+  await eventually(async () => expect(answers).toHaveLength(1));
+  const closed = close();
+  await once(socket, 'close');
+  answers[0]?.(true);
+  expect(await status).toBe(503);
+  await closed;
 });
 
 test('the application decides which client may take which seat', async () => {
