@@ -116,6 +116,10 @@ test('data that was sent during a stall of the server does not count against the
   endTurn();
   budget.charge(10 * LOAD * MS);
   expect(budget.exhausted).toBe(true);
+  // An address that comes later gets no credit for the stall.
+  const later = all.of('b');
+  later.charge(LOAD * MS + 1);
+  expect(later.exhausted).toBe(true);
 });
 
 test('dropped log lines and refusals are counted, and reported once a minute without an address', async () => {
