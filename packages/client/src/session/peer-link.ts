@@ -53,6 +53,8 @@ export class PeerLink {
       return this.negotiation.describe(message);
     }
     await this.negotiation.candidate(message.candidate);
+    // A peer that was heard before its candidate arrived gets the type of that candidate, without an event.
+    this.#options.onChange();
     return undefined;
   }
 

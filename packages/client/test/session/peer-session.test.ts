@@ -237,6 +237,16 @@ test('after a network change, signaling reconnects at once and ICE restarts', as
   expect([host.state, guest.state]).toEqual(['closed', 'closed']);
 });
 
+test('a candidate that arrives after the connection may correct the path', async () => {
+  const [host, guest] = await pair();
+  await eventually(() => expect(host.path).toBe('host'));
+  // As Chromium does when it learns the type of a peer that it has heard already: without an event.
+  fakeOf(host).candidateType = 'prflx';
+  fakeOf(guest).onicecandidate?.({ candidate: null });
+  await eventually(() => expect(host.path).toBe('srflx'));
+  expect(host.state).toBe('connected');
+});
+
 test('a better path after a restart is reported, although the state is the same', async () => {
   const [host] = await pair();
   await eventually(() => expect(host.path).toBe('host'));
