@@ -118,6 +118,7 @@ test('data that was sent during a stall of the server does not count against the
   expect(budget.exhausted).toBe(true);
   // An address that comes later gets no credit for the stall.
   const later = all.of('b');
+  clock.advance(4000);
   later.charge(LOAD * MS + 1);
   expect(later.exhausted).toBe(true);
 });
