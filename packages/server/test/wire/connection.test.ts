@@ -1,6 +1,9 @@
 // The connection: opening handshake, ping frames, size limit, close codes. docs/protocol.md §7.
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { eventually } from '@couplet/testkit/eventually';
+import { FakeClock } from '@couplet/testkit/fake-clock';
 import { Peer, pairOfPeers } from '@couplet/testkit/peer';
 import { scrape } from '@couplet/testkit/prometheus';
 import { serverForTest, startServer } from '@couplet/testkit/server';
@@ -113,6 +116,20 @@ test('a client that does not read the answers to its ping frames is closed as a 
   // On a slow machine, the server may not wait until the client reads the close code.
   const { value } = await scrape(url);
   expect(value('couplet_closes_total', { reason: 'slow_consumer' })).toBe(1);
+});
+
+test('a client that only answers the pings of the server stays open', async () => {
+  const clock = new FakeClock();
+  const { app, wsUrl } = await serverForTest({ HEARTBEAT_SECONDS: '30' }, { clock });
+  const accepted = once(app.server, 'connection');
+  const peer = await Peer.connect(wsUrl);
+  const [socket] = (await accepted) as [Socket];
+  for (let period = 0; period < 4; period++) {
+    const { bytesRead } = socket;
+    clock.advance(30_000);
+    await eventually(() => expect(socket.bytesRead).toBeGreaterThan(bytesRead), 10_000);
+  }
+  expect(await peer.sync()).toEqual([]);
 });
 
 test('an upgrade during a shutdown is answered 503 with Retry-After', async () => {

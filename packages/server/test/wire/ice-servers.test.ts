@@ -25,7 +25,8 @@ async function serverWith(env: Record<string, string>, deps = {}) {
     url,
     close,
     pair: () => pairDevices(url),
-    ask: (roomid: string, client: string) => roomsApi(url).iceServers({ roomid, client }),
+    ask: (roomid: string, client: string, headers = {}) =>
+      roomsApi(url).iceServers({ roomid, client }, headers),
     /** Both join; resolves to the ICE servers in the `room_ready` of each. */
     async meet(roomId: string, ...devices: (string | undefined)[]) {
       const [first, second] = [await Peer.connect(wsUrl), await Peer.connect(wsUrl)];
@@ -90,6 +91,18 @@ describe('POST /api/ice-servers', () => {
       const { servers } = await meet(roomid, client1, client2);
       expect(servers[0]).toEqual(first.body?.iceServers);
     }
+  });
+
+  test('a repeat with its key gets the first credentials, even if new ones are due', async () => {
+    const clock = new FakeClock();
+    const { pair, ask } = await serverWith(TURN, { clock });
+    const { roomid, client1, client2 } = await pair();
+    const key = { 'idempotency-key': randomUUID() };
+    const first = await ask(roomid, client1, key);
+    clock.advance(599_000);
+    expect((await ask(roomid, client1, key)).body).toEqual(first.body);
+    expect((await ask(roomid, client1)).body).not.toEqual(first.body);
+    expect((await ask(roomid, client2, key)).status).toBe(422);
   });
 
   test.each([
