@@ -1,10 +1,16 @@
-// Penalties in memory: bounded size, and removal over time. Their rules are in wire/guessing.test.ts.
+// Penalties in memory: the longest wait, bounded size, and removal over time. Their rules are in wire/guessing.test.ts.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
 import { Penalties } from '../../src/limits/penalties.js';
 
 const POLICY = { free: 3, firstWaitSeconds: 1, maxWaitSeconds: 60, forgiveSeconds: 100 };
+
+test('after any number of failures, the wait is at most the longest', () => {
+  const penalties = new Penalties(POLICY, new FakeClock(), 10);
+  for (let n = 0; n < 100; n++) penalties.fail('a');
+  expect(penalties.wait('a')).toBe(POLICY.maxWaitSeconds);
+});
 
 test('beyond the capacity, the key with the oldest failure is removed', () => {
   const clock = new FakeClock();
