@@ -13,6 +13,8 @@ const LOST = 0.08;
 /** Share of requests that are repeated although they were answered. */
 const REPEATED = 0.1;
 const ANSWER_MS = 2500;
+/** A creator that still waits so long after its code was accepted creates another. */
+const FORGOTTEN_MS = 3000;
 /** The numbers of pairings that are purged start here. */
 const FIRST_PURGED = 5000;
 /** Codes live longer than the run. */
@@ -91,12 +93,12 @@ export class Pair {
     });
     const creator = party('creator');
     if ((await this.#ask(creator, 'create', code)) === undefined) return false;
-    let isAccepted = false;
+    let acceptedAt = Number.POSITIVE_INFINITY;
     const accept = async (by: Party) => {
       await sleep(by.random.between(0, 600));
       const room = roomOf(await this.#ask(by, 'accept', code));
       if (room === undefined) return;
-      isAccepted = true;
+      acceptedAt = performance.now();
       this.acceptor.assignment = { room: this.#world.secret(room), device: by.device };
     };
     const check = async () => {
@@ -106,6 +108,8 @@ export class Pair {
         const room = roomOf(checked);
         if (room !== undefined) this.creator.assignment = { room, device: creator.device };
         if (checked?.status !== 204) return room;
+        // After Redis has lost an accepted code, a server that was paused may create it again. Nobody accepts that one.
+        if (performance.now() > acceptedAt + FORGOTTEN_MS) return undefined;
         if (wait === 0) await sleep(creator.random.between(50, 300));
       }
       return undefined;
@@ -116,6 +120,7 @@ export class Pair {
       ...(random.chance(RIVALLED) ? [accept(party('rival'))] : []),
     ]);
     // If Redis lost its data between the two answers, only one of them knows of a room.
+    const isAccepted = acceptedAt < Number.POSITIVE_INFINITY;
     if (room !== undefined && isAccepted) await this.#ask(creator, 'get', code, { room });
     return room !== undefined && isAccepted;
   }
