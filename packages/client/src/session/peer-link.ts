@@ -53,8 +53,9 @@ export class PeerLink {
       return this.negotiation.describe(message);
     }
     await this.negotiation.candidate(message.candidate);
-    // A peer that was heard before its candidate arrived gets the type of that candidate, without an event.
-    this.#options.onChange();
+    // A peer that was heard before its candidate arrived gets the type of that candidate, without an event. While a path is
+    // lost, a candidate changes no state, and must not restart ICE again.
+    if (this.pc.connectionState === 'connected') this.#options.onChange();
     return undefined;
   }
 
