@@ -174,7 +174,7 @@ export function openSqliteStore(path: string, limits: Partial<StoreLimits> = {})
       new Promise((resolve, reject) => {
         if (closed) return reject(new TypeError('the store is closed'));
         const mustWrite = name === 'check' && accepted.delete(args[0]);
-        // The outcome of a check with a key must be stored.
+        // A check with a key stores its outcome, so a reading before it would be in vain.
         const isKeyed = name === 'check' && args[3] !== undefined;
         try {
           if (read && !gone && !mustWrite && !isKeyed) return resolve(read(...args) as never);
